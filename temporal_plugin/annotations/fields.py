@@ -1,0 +1,90 @@
+"""Checks of single annotation values; each returns the value or raises `AnnotationError`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import PurePath, PureWindowsPath
+
+from temporal_plugin.annotations.errors import AnnotationError
+
+MAX_SECONDS = 1e9
+"""About 31 years: a larger number is a time stamp or another unit, not a position in a video."""
+
+
+def text(field: str, value: object, *, may_be_empty: bool = False) -> str:
+    """`value` if it is a string that can be written as UTF-8 (not blank unless allowed)."""
+    allowed = "a string" if may_be_empty else "a string that is not blank"
+    if not isinstance(value, str) or not (may_be_empty or value.strip()):
+        raise AnnotationError(f"not {allowed}", field=field, value=value, allowed=allowed)
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise AnnotationError(
+            "holds half of a surrogate pair", field=field, value=value, allowed="valid Unicode"
+        ) from None
+    return value
+
+
+def seconds(field: str, value: object) -> float:
+    """`value` as a float if it is a finite number within +-`MAX_SECONDS`."""
+    # bool is an int in Python but never a time.
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if abs(number) <= MAX_SECONDS:  # False for NaN too
+            return number
+    raise AnnotationError(
+        "not a usable number of seconds",
+        field=field,
+        value=value,
+        allowed=f"a finite number from 0 to {MAX_SECONDS:.0e} (seconds, not a string)",
+    )
+
+
+def duration(field: str, value: object) -> float | None:
+    """`value` in seconds, more than zero, or None where the length is unknown."""
+    if value is None:
+        return None
+    number = seconds(field, value)
+    if number <= 0:
+        raise AnnotationError(
+            "a video has a length",
+            field=field,
+            value=value,
+            allowed="seconds above 0, or null where unknown",
+        )
+    return number
+
+
+def number_pair(field: str, value: object) -> tuple[float, float]:
+    """`[a, b]` in seconds, in whatever order."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise AnnotationError(
+            "not a pair", field=field, value=value, allowed="[start, end] in seconds"
+        )
+    return seconds(field, value[0]), seconds(field, value[1])
+
+
+def video_path(field: str, value: object) -> str:
+    """`value` if it can be a file path and has no `..` step out of its folder."""
+    path = text(field, value)
+    # Both flavours, so that a config means the same on every system.
+    steps = {*PurePath(path).parts, *PureWindowsPath(path).parts}
+    if "\0" in path or ".." in steps or not PurePath(path).name:
+        raise AnnotationError(
+            "not a safe file path",
+            field=field,
+            value=value,
+            allowed="a path that stays inside its data folder (no '..', no NUL)",
+            remedy="name the file relative to data_folder",
+        )
+    return path
+
+
+def items(field: str, value: object) -> list | tuple:
+    """`value` if it is a list."""
+    if isinstance(value, (list, tuple)):
+        return value
+    raise AnnotationError("not a list", field=field, value=value, allowed="a list")

@@ -1,0 +1,237 @@
+"""Short synthetic clips with events, distractors and natural-language queries.
+
+A clip is a noisy grey background on which two or three coloured shapes act, each in its own
+horizontal lane (so that none ever hides another) and each for its own span of time. A query names
+one of them; colour and shape together are unique in a clip, so a query has exactly one true span.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import shutil
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from temporal_plugin.demo.settings import ClipSettings
+
+logger = logging.getLogger(__name__)
+
+COLOURS = {
+    "red": (230, 40, 40),
+    "green": (40, 210, 60),
+    "blue": (50, 80, 240),
+    "yellow": (240, 220, 40),
+}
+SHAPES = ("square", "circle", "triangle")
+#: wordings of a query for each kind of event; {c} colour, {s} shape
+WORDINGS = {
+    "appear": (
+        "the {c} {s} appears",
+        "a {c} {s} shows up on the screen",
+        "a {s} that is {c} can be seen",
+    ),
+    "blink": (
+        "the {c} {s} blinks",
+        "a {c} {s} is flashing",
+        "a {s} that is {c} flickers",
+    ),
+    "move": (
+        "the {c} {s} moves across the screen",
+        "a {c} {s} slides from one side to the other",
+        "a {s} that is {c} crosses the picture",
+    ),
+    "grow": (
+        "the {c} {s} grows",
+        "a {c} {s} gets bigger and bigger",
+        "a {s} that is {c} becomes larger",
+    ),
+}
+SPLITS = ("train", "validation", "test")
+LANES = 3
+#: raised whenever the pixels or the queries of a clip change, so that old clips are rewritten
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One coloured shape acting in one lane during the half-open span [start, end) seconds."""
+
+    kind: str
+    colour: str
+    shape: str
+    lane: int
+    start_seconds: float
+    end_seconds: float
+    #: for `move`: from left to right; otherwise the horizontal centre as a fraction of the width
+    centre: float
+    rightwards: bool
+
+    def query(self, wording: int) -> str:
+        """The event in words, in one of `len(WORDINGS[kind])` wordings."""
+        wordings = WORDINGS[self.kind]
+        return wordings[wording % len(wordings)].format(c=self.colour, s=self.shape)
+
+
+def plan(settings: ClipSettings, seed: int, split: str, index: int) -> list[Event]:
+    """The events of one clip; the same arguments always give the same events.
+
+    Edges lie on half seconds and a span lasts 1 to 4.5 seconds, never the whole clip.
+    """
+    rng = np.random.default_rng([seed, SPLITS.index(split), index])
+    count = int(rng.integers(2, LANES + 1))
+    lanes = rng.permutation(LANES)[:count]
+    colours = rng.permutation(list(COLOURS))[:count]
+    shapes = rng.choice(SHAPES, size=count)
+    if rng.random() < 0.25:
+        # a distractor of the same colour: only the shape tells the two apart
+        colours[1] = colours[0]
+        shapes[:2] = rng.permutation(SHAPES)[:2]
+    events = []
+    for lane, colour, shape in zip(lanes, colours, shapes, strict=True):
+        half_seconds = int(settings.duration_seconds * 2)
+        length = int(rng.integers(2, 10))
+        start = int(rng.integers(0, half_seconds - length + 1))
+        events.append(
+            Event(
+                kind=str(rng.choice(list(WORDINGS))),
+                colour=str(colour),
+                shape=str(shape),
+                lane=int(lane),
+                start_seconds=start / 2,
+                end_seconds=(start + length) / 2,
+                centre=float(rng.uniform(0.2, 0.8)),
+                rightwards=bool(rng.random() < 0.5),
+            )
+        )
+    return events
+
+
+def draw(settings: ClipSettings, events: list[Event], noise_seed: list[int]) -> np.ndarray:
+    """The frames of one clip as uint8 [T, H, W, 3] RGB."""
+    rng = np.random.default_rng([*noise_seed, 1])
+    edge, rate = settings.edge_pixels, settings.frames_per_second
+    count = round(settings.duration_seconds * rate)
+    blocks = rng.normal(0, 10, size=(edge // 8 + 1, edge // 8 + 1))
+    texture = np.kron(blocks, np.ones((8, 8)))[:edge, :edge]
+    # a few noise pictures in turn look like camera noise and cost a tenth of fresh ones
+    noise = rng.normal(0, 4, size=(5, edge, edge))
+    phase = rng.uniform(0, 6)
+    frames = np.empty((count, edge, edge, 3), np.uint8)
+    for number in range(count):
+        seconds = number / rate
+        light = 70 + 12 * np.sin(2 * np.pi * (seconds + phase) / 6)
+        frames[number] = np.clip(light + texture + noise[number % 5], 0, 255)[..., None]
+        for event in events:
+            if event.start_seconds <= seconds < event.end_seconds:
+                _draw_event(frames[number], event, seconds)
+    return frames
+
+
+def _draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
+    """Draws the event's shape into a uint8 picture [H, W, 3] in place."""
+    edge = picture.shape[0]
+    progress = (seconds - event.start_seconds) / (event.end_seconds - event.start_seconds)
+    radius, centre, strength = 0.145, event.centre, 1.0
+    if event.kind == "move":
+        centre = 0.16 + 0.68 * (progress if event.rightwards else 1 - progress)
+    elif event.kind == "grow":
+        radius = 0.07 + 0.09 * progress
+    elif event.kind == "blink":
+        strength = 1.0 if int(seconds * 10) % 6 < 3 else 0.55
+    # distance of each row [H, 1] and column [1, W] from the centre, in units of the radius
+    positions = (np.arange(edge) + 0.5) / edge
+    y = ((positions - (event.lane + 0.5) / LANES) / radius)[:, None]
+    x = ((positions - centre) / radius)[None, :]
+    if event.shape == "square":
+        inside = (abs(x) <= 0.9) & (abs(y) <= 0.9)
+    elif event.shape == "circle":
+        inside = x * x + y * y <= 1.0
+    else:
+        inside = (y <= 0.85) & (abs(x) <= (y + 1.0) / 1.85)
+    colour = np.asarray(COLOURS[event.colour])
+    picture[inside] = strength * colour + (1 - strength) * picture[inside]
+
+
+def write(
+    out: Path, settings: ClipSettings, seed: int, *, progress: bool = True
+) -> dict[str, Path]:
+    """Writes `<out>/{train,validation,test}.jsonl` and `<out>/videos/*.mp4`.
+
+    Nothing is written when a manifest of the same settings and seed is there already.
+
+    Args:
+        out: folder; created where missing. Old clips of other settings in it are removed.
+        settings: numbers and sizes of the clips.
+        seed: decides every event, query and pixel.
+        progress: show a progress bar.
+
+    Returns:
+        Path of the JSONL file of each split.
+    """
+    paths = {split: out / f"{split}.jsonl" for split in SPLITS}
+    manifest = out / "manifest.json"
+    wanted = {"version": VERSION, "seed": seed, **dataclasses.asdict(settings)}
+    if manifest.exists() and json.loads(manifest.read_text("utf-8")) == wanted:
+        logger.info("clips of these settings are there already: %s", out)
+        return paths
+    manifest.unlink(missing_ok=True)
+    shutil.rmtree(out / "videos", ignore_errors=True)
+    (out / "videos").mkdir(parents=True)
+    numbers = [(split, i) for split in SPLITS for i in range(getattr(settings, split))]
+    with ThreadPoolExecutor(2) as pool:
+        written = pool.map(lambda number: _write_clip(out, settings, seed, *number), numbers)
+        rows = list(_with_progress(written, len(numbers), progress))
+    for split, path in paths.items():
+        lines = [json.dumps(row) for pair in rows for row in pair if row["split"] == split]
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+    manifest.write_text(json.dumps(wanted, indent=2) + "\n", "utf-8")
+    return paths
+
+
+def _with_progress(items: Iterable[list[dict]], total: int, show: bool) -> Iterable[list[dict]]:
+    from rich.progress import track
+
+    return track(items, "writing clips", total=total, disable=not show)
+
+
+def _write_clip(out: Path, settings: ClipSettings, seed: int, split: str, index: int) -> list[dict]:
+    """Writes one mp4 and returns its rows: two questions, about different events."""
+    noise_seed = [seed, SPLITS.index(split), index]
+    events = plan(settings, seed, split, index)
+    name = f"{split}_{index:04d}"
+    encode(out / "videos" / f"{name}.mp4", draw(settings, events, noise_seed), settings)
+    wordings = np.random.default_rng([*noise_seed, 2]).integers(0, 3, size=2)
+    return [
+        {
+            "id": f"demo_{name}_{number}",
+            "task": "grounding",
+            "video": f"videos/{name}.mp4",
+            "query": event.query(int(wording)),
+            "spans": [[event.start_seconds, event.end_seconds]],
+            "duration": settings.duration_seconds,
+            "source": "demo",
+            "split": split,
+            "extra": {"kind": event.kind},
+        }
+        for number, (event, wording) in enumerate(zip(events[:2], wordings, strict=True))
+    ]
+
+
+def encode(path: Path, frames: np.ndarray, settings: ClipSettings) -> None:
+    """Writes uint8 frames [T, H, W, 3] as H.264 in mp4, byte for byte the same every time."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=settings.frames_per_second)
+        stream.width = stream.height = settings.edge_pixels
+        stream.pix_fmt = "yuv420p"
+        # with several threads the encoder's decisions may differ from run to run
+        stream.options = {"crf": "23", "preset": "veryfast", "threads": "1"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())

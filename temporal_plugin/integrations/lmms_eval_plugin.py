@@ -1,0 +1,115 @@
+"""What lmms-eval loads from our `lmms_eval.models` entry point: a model class and our tasks.
+
+lmms-eval 0.7 has an entry-point group for models and none for tasks, and a task of its own wins
+over one of the same name from `--include_path`. `add_tasks` mends both, for `lmms-eval` and
+`python -m lmms_eval`. (`lmms-eval tasks` never loads the group and so does not list our tasks.)
+"""
+
+from __future__ import annotations
+
+import os
+from functools import wraps
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from temporal_plugin.resources import resource_dir
+
+if TYPE_CHECKING:
+    from lmms_eval.models.registry_v2 import ModelManifest
+    from lmms_eval.tasks import TaskManager
+
+OVERRIDE_SETTING = "TEMPORAL_PLUGIN_LMMS_OVERRIDE"
+"""Environment variable; "0" leaves lmms-eval's own task under a name that we would take."""
+
+TAKEN_NAMES = ("temporal_grounding_charades",)
+"""Names of lmms-eval's own tasks that ours answer to, where the command names them in full."""
+
+MODEL_ID = "temporal_qwen_vl"
+WORKING_VERSIONS = "0.7."
+
+
+def manifests() -> list[ModelManifest]:
+    """The entry point: register our tasks, return our model class."""
+    from lmms_eval.models.registry_v2 import ModelManifest
+
+    add_tasks()
+    return [
+        ModelManifest(
+            model_id=MODEL_ID,
+            chat_class_path="temporal_plugin.integrations.lmms_eval_model.TemporalQwenVL",
+        )
+    ]
+
+
+def add_tasks() -> bool:
+    """Make every `TaskManager` know our tasks; safe to call twice.
+
+    This patches two methods of lmms-eval's `TaskManager`, as there is no public way: the index
+    gains our tasks whose names are free, and the match of the user's `--tasks` puts ours in the
+    place of a built-in of the same name (`TAKEN_NAMES`) for this run.
+
+    Returns:
+        False, after one message, where this version of lmms-eval was never checked.
+    """
+    from loguru import logger
+
+    found = version("lmms_eval")
+    if not found.startswith(WORKING_VERSIONS):
+        logger.warning(
+            f"temporal-plugin cannot add its tasks to lmms-eval {found} by itself: it knows "
+            f"{WORKING_VERSIONS}x; install 'lmms-eval>=0.7.3,<0.8' or pass "
+            f"--include_path {resource_dir('lmms_tasks')}"
+        )
+        return False
+    from lmms_eval.tasks import TaskManager
+
+    if not hasattr(TaskManager.initialize_tasks, "temporal_plugin"):
+        _index_our_tasks(TaskManager)
+        _answer_to_taken_names(TaskManager)
+    return True
+
+
+def _index_our_tasks(manager: type[TaskManager]) -> None:
+    upstream = manager.initialize_tasks
+
+    @wraps(upstream)
+    def initialize_tasks(self, include_path=None, include_defaults=True):
+        index = upstream(self, include_path=include_path, include_defaults=include_defaults)
+        if not include_defaults:  # a caller that wants its own folder only
+            return index
+        ours = self._get_task_and_group(str(resource_dir("lmms_tasks")))
+        self.temporal_plugin_tasks = ours
+        return {**ours, **index}
+
+    initialize_tasks.temporal_plugin = True
+    manager.initialize_tasks = initialize_tasks
+
+
+def _answer_to_taken_names(manager: type[TaskManager]) -> None:
+    upstream = manager.match_tasks
+
+    @wraps(upstream)
+    def match_tasks(self, task_list):
+        # A wildcard is no request for this very task: `task_list` holds what the user wrote.
+        ours = getattr(self, "temporal_plugin_tasks", {})
+        for name in TAKEN_NAMES:
+            if name in task_list and name in ours:
+                _take_name(self, name, ours[name])
+        return upstream(self, task_list)
+
+    manager.match_tasks = match_tasks
+
+
+def _take_name(manager: TaskManager, name: str, entry: dict) -> None:
+    from loguru import logger
+
+    if manager.task_index[name] == entry:
+        return
+    if os.environ.get(OVERRIDE_SETTING, "1") == "0":
+        logger.info(f"{name}: lmms-eval's own task, as {OVERRIDE_SETTING}=0")
+        return
+    logger.warning(
+        f"{name}: temporal-plugin's task runs in place of lmms-eval's own "
+        f"({OVERRIDE_SETTING}=0 brings that back)"
+    )
+    manager.task_index[name] = entry

@@ -1,0 +1,120 @@
+"""From a task's `dataset_kwargs` to samples with absolute video paths, below one data root."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from temporal_plugin import annotations
+from temporal_plugin.annotations.sample import Sample
+
+logger = logging.getLogger(__name__)
+
+DATA_SETTING = "TEMPORAL_PLUGIN_DATA"
+"""Environment variable: the folder that holds all datasets; `./data` where it is not set."""
+
+BAD_VIDEO_SETTING = "TEMPORAL_PLUGIN_ON_BAD_VIDEO"
+"""Environment variable that overrules a task's `on_bad_video`."""
+
+ON_BAD_VIDEO = ("error", "count_as_failure")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a task's questions come from: the `dataset_kwargs` of its YAML.
+
+    Attributes:
+        format: a name in `annotations.READERS`, or `module:function`.
+        annotations: the annotation file; of several, the first that exists. Relative paths are
+            below the data root (`DATA_SETTING`).
+        videos: the folder that the annotated video paths are relative to; by default that of
+            the annotation file.
+        prompt: name or path of a prompt, as in `prompts.load`.
+        on_bad_video: "error" stops before the first answer, with a list of all bad videos;
+            "count_as_failure" scores their questions 0 and counts them in `request_failure`.
+        reader: further options of the reader, such as `video_extension`.
+
+    Raises:
+        ValueError: a value outside of what is allowed.
+    """
+
+    format: str
+    annotations: str | Sequence[str]
+    videos: str | None = None
+    prompt: str = "answer"
+    on_bad_video: str = "error"
+    reader: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.on_bad_video not in ON_BAD_VIDEO:
+            raise ValueError(
+                f"on_bad_video (or {BAD_VIDEO_SETTING}) is {self.on_bad_video!r}; "
+                f"allowed: {', '.join(ON_BAD_VIDEO)}"
+            )
+
+    @classmethod
+    def from_mapping(cls, settings: Mapping[str, Any], *, task: str) -> Source:
+        """From YAML and environment.
+
+        Raises:
+            ValueError: an unknown or missing key, or a value outside of what is allowed.
+        """
+        settings = dict(settings or {})
+        allowed = [item.name for item in fields(cls)]
+        unknown = sorted(set(settings) - set(allowed))
+        missing = sorted({"format", "annotations"} - set(settings))
+        if unknown or missing:
+            raise ValueError(
+                f"task {task}: dataset_kwargs has unknown keys {unknown} and lacks {missing}; "
+                f"allowed: {', '.join(allowed)}"
+            )
+        if os.environ.get(BAD_VIDEO_SETTING):
+            settings["on_bad_video"] = os.environ[BAD_VIDEO_SETTING]
+        return cls(**settings)
+
+    def annotation_file(self) -> Path:
+        """The first annotation file that exists.
+
+        Raises:
+            FileNotFoundError: none does; the message names the places and the setting.
+        """
+        names = [self.annotations] if isinstance(self.annotations, str) else self.annotations
+        paths = [data_root() / name for name in names]
+        for path in paths:
+            if path.is_file():
+                return path
+        raise FileNotFoundError(
+            f"no annotation file at {' or '.join(map(str, paths))}: put it there, or set "
+            f"{DATA_SETTING} to the folder that holds your datasets (now {data_root()})"
+        )
+
+    def video_folder(self) -> Path:
+        """The folder of the videos, which need not exist."""
+        if self.videos is None:
+            return self.annotation_file().parent
+        return data_root() / self.videos
+
+    def read(self) -> list[tuple[str, Sample]]:
+        """Each sample with the video's name in the dataset; its `video` is absolute.
+
+        Raises:
+            AnnotationError: a malformed row.
+            FileNotFoundError: no annotation file.
+            ValueError: no question at all.
+        """
+        path, folder = self.annotation_file(), self.video_folder()
+        rows = annotations.read(self.format, path, **self.reader)
+        samples = [(row.video, replace(row, video=str(folder / row.video))) for row in rows]
+        if not samples:
+            raise ValueError(f"{path} holds no question that can be asked")
+        logger.info("%d questions from %s, videos in %s", len(samples), path, folder)
+        return samples
+
+
+def data_root() -> Path:
+    """The folder that relative paths of tasks start from, absolute."""
+    return Path(os.environ.get(DATA_SETTING) or "data").absolute()

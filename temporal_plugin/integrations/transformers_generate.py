@@ -1,0 +1,142 @@
+"""Batched generation with plain transformers from token ids and decoded videos."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+
+from temporal_plugin.video.model_inputs import pad_batch
+
+CACHED_VIDEOS = 256
+
+
+class BatchGenerator:
+    """A Qwen-VL model that answers several prompts at once and gives their log-probabilities.
+
+    Args:
+        path: checkpoint folder.
+        config: its transformers config.
+        processor: its processor.
+        dtype: "float32" or "bfloat16".
+    """
+
+    def __init__(self, path: str, config, processor, *, dtype: str = "float32"):
+        from transformers import AutoModelForImageTextToText
+
+        self.processor = processor
+        self.model = AutoModelForImageTextToText.from_pretrained(
+            path, config=config, dtype=getattr(torch, dtype)
+        ).eval()
+        self.pad_id = getattr(processor, "tokenizer", processor).pad_token_id
+        names = ("image_token_id", "video_token_id")
+        # the policy must never write a placeholder: no video stands behind it
+        self.forbidden = [[getattr(processor, n)] for n in names if hasattr(processor, n)]
+        self._videos: OrderedDict[bytes, dict[str, torch.Tensor]] = OrderedDict()
+
+    def load_weights(self, weights: dict[str, torch.Tensor]) -> int:
+        """Copy a trainer's weights into the model; return how many tensors were copied.
+
+        Raises:
+            ValueError: a name is unknown to the model.
+        """
+        from verl.utils.model import convert_weight_keys
+
+        own = self.model.state_dict()
+        names = {next(iter(convert_weight_keys({name: own[name]}, self.model))): name for name in own}
+        names |= {name: name for name in own}
+        unknown = [name for name in weights if name not in names]
+        if unknown:
+            raise ValueError(f"the rollout model has no weights {unknown[:4]} ({len(unknown)} in all)")
+        with torch.no_grad():
+            for name, tensor in weights.items():
+                own[names[name]].copy_(tensor)
+        return len(weights)
+
+    def generate(self, requests: Sequence) -> list[tuple[list[int], list[float]]]:
+        """Answer requests that share their sampling settings.
+
+        Returns:
+            Per request the answer's token ids (its end token included) and their
+            log-probabilities under the unmodified model at the sampling temperature, as the
+            trainer computes them.
+        """
+        sampling = requests[0].sampling
+        temperature = float(sampling.get("temperature", 1.0))
+        batch = pad_batch([self._row(request) for request in requests], self.pad_id, side="left")
+        top_k = int(sampling.get("top_k", -1))
+        with torch.inference_mode():
+            output = self.model.generate(
+                **batch,
+                max_new_tokens=int(sampling["max_tokens"]),
+                do_sample=temperature > 0,
+                temperature=temperature if temperature > 0 else None,
+                top_p=sampling.get("top_p", 1.0) if temperature > 0 else None,
+                top_k=max(top_k, 0) if temperature > 0 else None,
+                bad_words_ids=self.forbidden or None,
+                pad_token_id=self.pad_id,
+                return_dict_in_generate=True,
+                output_logits=True,
+            )
+        tokens = output.sequences[:, batch["input_ids"].shape[1] :]
+        log_probs = _log_probs(output.logits, tokens, temperature)
+        ends = self.model.generation_config.eos_token_id
+        ends = {ends} if isinstance(ends, int) else set(ends)
+        return [
+            (row[:length], log_probs[index][:length].tolist())
+            for index, row in enumerate(tokens.tolist())
+            for length in [_answer_length(row, ends)]
+        ]
+
+    def _row(self, request) -> dict[str, torch.Tensor]:
+        ids = torch.tensor([request.prompt_ids])
+        row = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if request.image_data:
+            raise ValueError("the transformers rollout takes videos only, got images")
+        if request.video_data:
+            videos = [self._video_inputs(pixels, meta) for pixels, meta in request.video_data]
+            row |= {name: torch.cat([video[name] for video in videos]) for name in videos[0]}
+            types = torch.zeros_like(ids)
+            types[ids == self.processor.video_token_id] = 2
+            row["mm_token_type_ids"] = types
+        return row
+
+    def _video_inputs(self, pixels: torch.Tensor, metadata: dict) -> dict[str, torch.Tensor]:
+        """Processor output of one video; the rollouts of a group share it."""
+        pixels = torch.as_tensor(pixels)
+        digest = hashlib.blake2b(repr(sorted(metadata.items())).encode(), digest_size=16)
+        digest.update(pixels.contiguous().numpy().tobytes())
+        key = digest.digest()
+        if key not in self._videos:
+            inputs = self.processor(
+                text=["<|vision_start|>" + self.processor.video_token + "<|vision_end|>"],
+                videos=[pixels],
+                video_metadata=[metadata],
+                do_sample_frames=False,
+                do_resize=False,
+                return_tensors="pt",
+            )
+            wanted = ("pixel_values_videos", "video_grid_thw", "second_per_grid_ts")
+            self._videos[key] = {n: torch.as_tensor(inputs[n]) for n in wanted if n in inputs}
+            while len(self._videos) > CACHED_VIDEOS:
+                self._videos.popitem(last=False)
+        self._videos.move_to_end(key)
+        return self._videos[key]
+
+
+def _log_probs(logits: Sequence[torch.Tensor], tokens: torch.Tensor, temperature: float):
+    """float32 [B, L]: log-probability of each token; logits is one [B, V] per step."""
+    scale = temperature if temperature > 0 else 1.0
+    columns = [
+        torch.log_softmax(step.float() / scale, -1).gather(1, tokens[:, i : i + 1])
+        for i, step in enumerate(logits)
+    ]
+    return torch.cat(columns, dim=1)
+
+
+def _answer_length(tokens: list[int], ends: set[int]) -> int:
+    """Tokens up to and including the first end token."""
+    for index, token in enumerate(tokens):
+        if token in ends:
+            return index + 1
+    return len(tokens)

@@ -1,0 +1,81 @@
+"""The agent loop of a single answer, which keeps prompt and time right in the rollout."""
+
+import logging
+from typing import Any
+
+from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
+from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
+
+logger = logging.getLogger(__name__)
+
+
+class TemporalAgentLoop(SingleTurnAgentLoop):
+    """verl's single-turn loop; a Qwen3-VL prompt goes to the server with its video unexpanded.
+
+    verl sends the expanded prompt and collapses runs of `<|video_pad|>` only, but Qwen3-VL also
+    expands a timestamp before every frame: the server would expand the first frame a second time
+    and the model would answer a corrupted prompt.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if type(self.processor).__name__ == "Qwen3VLProcessor":
+            token = self.tokenizer.convert_tokens_to_ids
+            start, end = token("<|vision_start|>"), token("<|vision_end|>")
+            pad = token("<|video_pad|>")
+            self.server_manager = _UnexpandedPrompts(self.server_manager, start, end, pad)
+
+
+class _UnexpandedPrompts:
+    """A server client whose `generate` collapses the videos of the prompt."""
+
+    def __init__(self, client, start: int, end: int, pad: int):
+        self._client, self._ids = client, (start, end, pad)
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    async def generate(self, request_id, *, prompt_ids: list[int], **kwargs) -> Any:
+        collapsed = collapse_videos(list(prompt_ids), *self._ids)
+        return await self._client.generate(request_id, prompt_ids=collapsed, **kwargs)
+
+
+def collapse_videos(ids: list[int], start: int, end: int, pad: int) -> list[int]:
+    """Undo Qwen3-VL's expansion of videos in a prompt's token ids.
+
+    An expanded video is `start (timestamp start pad+ end)+ end`; it becomes `start pad end`, which
+    is what the chat template wrote. Anything else is left alone. Linear time.
+    """
+    out: list[int] = []
+    position = 0
+    while position < len(ids):
+        after = _expanded_video_end(ids, position, start, end, pad)
+        if after is None:
+            out.append(ids[position])
+            position += 1
+        else:
+            out += [start, pad, end]
+            position = after
+    return out
+
+
+def _expanded_video_end(ids: list[int], position: int, start: int, end: int, pad: int):
+    """The index after the expanded video that starts at `position`, or None."""
+    if ids[position] != start or position + 1 >= len(ids) or ids[position + 1] == pad:
+        return None
+    cursor, frames = position + 1, 0
+    while cursor < len(ids) and ids[cursor] != end:
+        while cursor < len(ids) and ids[cursor] not in (start, end, pad):
+            cursor += 1  # the timestamp's text
+        if ids[cursor : cursor + 2] != [start, pad]:
+            return None
+        cursor += 1
+        while cursor < len(ids) and ids[cursor] == pad:
+            cursor += 1
+        if cursor >= len(ids) or ids[cursor] != end:
+            return None
+        cursor, frames = cursor + 1, frames + 1
+    return cursor + 1 if frames and cursor < len(ids) else None
+
+
+__all__ = ["AgentLoopOutput", "TemporalAgentLoop", "collapse_videos"]

@@ -1,0 +1,151 @@
+"""The dataset class that verl loads: `data.custom_cls.path=pkg://temporal_plugin...`.
+
+`data.train_files` and `data.val_files` name Sample JSONL files or `data_config` YAMLs. Our own
+settings lie under `data.temporal`: `prompt`, `sampling` and `on_bad_video` ("fail" | "skip").
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import datasets
+import torch
+from verl.utils.dataset.rl_dataset import RLHFDataset
+
+from temporal_plugin import answers, prompts
+from temporal_plugin.annotations.check import check_videos
+from temporal_plugin.annotations.data_config import load_samples
+from temporal_plugin.annotations.sample import Sample
+from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
+from temporal_plugin.spans import Span
+from temporal_plugin.video.decode import VideoError, load_frames
+from temporal_plugin.video.frames import Frames
+from temporal_plugin.video.sampling import Sampling
+
+logger = logging.getLogger(__name__)
+ON_BAD_VIDEO = ("fail", "skip")
+
+
+class TemporalDataset(RLHFDataset):
+    """Reads our Samples and hands verl messages, truth and frames; the rest is RLHFDataset's."""
+
+    def _read_files_and_tokenize(self) -> None:
+        samples = [sample for path in self.data_files for sample in load_samples(path)]
+        samples = drop_bad_videos(samples, _settings(self.config)["on_bad_video"])
+        if self.max_samples > 0:
+            samples = samples[: self.max_samples]
+        if not samples:
+            raise ValueError(f"no sample is left in {list(self.data_files)}: see the log above")
+        self.dataframe = datasets.Dataset.from_dict(
+            {"sample": [json.dumps(sample.to_dict()) for sample in samples]}
+        )
+        logger.info("%d samples from %s", len(samples), list(self.data_files))
+
+    def _download(self, use_origin_parquet: bool = False) -> None:
+        missing = [path for path in self.data_files if not Path(path).is_file()]
+        if missing:
+            raise FileNotFoundError(
+                f"no such data file: {missing}; data.train_files and data.val_files name a "
+                "Sample .jsonl or a data_config .yaml"
+            )
+
+    def __getitem__(self, item: int) -> dict:
+        sample = Sample.from_dict(json.loads(self.dataframe[item]["sample"]))
+        settings = _settings(self.config)
+        prompt = prompts.load(settings["prompt"])
+        return {
+            "raw_prompt": chat(prompt, sample, settings["sampling"]),
+            "data_source": sample.source or "temporal",
+            "ability": sample.task,
+            "reward_model": {"style": "rule", "ground_truth": answers.encode_truth(sample)},
+            "extra_info": {"index": item, "id": sample.id, "split": sample.split},
+            "index": item,
+            "agent_name": AGENT_LOOP,
+            "tools_kwargs": {},
+            "interaction_kwargs": {},
+            "dummy_tensor": torch.tensor([0], dtype=torch.uint8),  # verl's batch may not be empty
+        }
+
+    @classmethod
+    async def process_multi_modal_info(cls, messages, image_patch_size, config):
+        """Frames of every video entry, decoded in a thread so that other rollouts go on."""
+        loop = asyncio.get_running_loop()
+        videos = await loop.run_in_executor(None, read_videos, messages, image_patch_size)
+        return None, videos, None
+
+
+def _settings(config: Mapping) -> dict:
+    """`data.temporal` with defaults; an unknown key or value is an error that names the allowed."""
+    given = dict(config.get("temporal") or {})
+    settings = {"prompt": "think_answer", "sampling": {}, "on_bad_video": "fail"} | given
+    unknown = sorted(set(settings) - {"prompt", "sampling", "on_bad_video"})
+    if unknown:
+        raise ValueError(f"unknown data.temporal setting {unknown}; allowed: prompt, sampling, "
+                         "on_bad_video")  # fmt: skip
+    if settings["on_bad_video"] not in ON_BAD_VIDEO:
+        raise ValueError(
+            f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"
+        )
+    return settings
+
+
+def drop_bad_videos(samples: list[Sample], on_bad_video: str) -> list[Sample]:
+    """Check every video before a model loads: "fail" lists all bad ones and raises, "skip" drops.
+
+    Raises:
+        VideoError: a video is missing or unreadable and the policy is "fail".
+    """
+    problems = check_videos(samples)
+    if not problems:
+        return samples
+    listing = "\n".join(f"  {problem.path}: {problem.reason}" for problem in problems)
+    text = f"{len(problems)} missing or unreadable videos:\n{listing}"
+    if on_bad_video == "fail":
+        raise VideoError(f"{text}\nmend data_folder, or set data.temporal.on_bad_video=skip")
+    bad = {str(problem.path) for problem in problems}
+    kept = [sample for sample in samples if str(sample.video) not in bad]
+    logger.warning("%s\nskipping their %d samples", text, len(samples) - len(kept))
+    return kept
+
+
+def chat(prompt: prompts.Prompt, sample: Sample, sampling: Mapping) -> list[dict]:
+    """The prompt's messages, with the video entry naming the file, the clip and the sampling."""
+    entry = {"video": str(sample.video), "sampling": dict(sampling)}
+    if sample.clip is not None:
+        entry["clip"] = [sample.clip.start_seconds, sample.clip.end_seconds]
+    messages = prompt.messages(sample)
+    for message in messages:
+        if isinstance(message["content"], list):
+            for part in message["content"]:
+                if part["type"] == "video":
+                    part.update(entry)
+    return messages
+
+
+def read_videos(messages: list[dict], patch_size: int) -> list[tuple[torch.Tensor, dict]] | None:
+    """(pixels uint8 [T, C, H, W], metadata) of each video entry, or None where there is none.
+
+    Raises:
+        VideoError: a file cannot be read.
+    """
+    found = []
+    for message in messages:
+        content = message["content"] if isinstance(message["content"], list) else []
+        for part in content:
+            if part.get("type") == "video":
+                frames = _frames(
+                    part["video"],
+                    Sampling.from_mapping(part.get("sampling")),
+                    Span(*part["clip"]) if part.get("clip") else None,
+                    patch_size,
+                )
+                found.append((frames.pixels, frames.metadata()))
+    return found or None
+
+
+@lru_cache(maxsize=64)  # the n rollouts of a prompt follow one another: decode once, not n times
+def _frames(path: str, sampling: Sampling, clip: Span | None, patch_size: int) -> Frames:
+    return load_frames(path, sampling, clip=clip, patch_size=patch_size)

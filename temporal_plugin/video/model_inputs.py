@@ -1,0 +1,77 @@
+"""The one place where a prompt and frames become model inputs (SFT, rollout, evaluation)."""
+
+from collections.abc import Sequence
+
+import torch
+
+from temporal_plugin.video.frames import Frames
+
+MODEL_INPUTS = (
+    "input_ids",
+    "attention_mask",
+    "pixel_values",
+    "image_grid_thw",
+    "pixel_values_videos",
+    "video_grid_thw",
+    "second_per_grid_ts",
+    "mm_token_type_ids",
+)
+
+
+def encode(
+    processor,
+    messages: Sequence[dict],
+    frames: Sequence[Frames],
+    *,
+    add_generation_prompt: bool = True,
+) -> dict[str, torch.Tensor]:
+    """Encode one chat whose video entries are filled by `frames`, in order.
+
+    Args:
+        processor: a Qwen2.5-VL or Qwen3-VL processor.
+        messages: chat messages whose user content holds one `{"type": "video"}` per Frames.
+        frames: the decoded videos, at the size the model sees.
+        add_generation_prompt: end with the assistant's header (False for SFT rows that already
+            hold the answer).
+
+    Returns:
+        The tensors a Qwen-VL model takes (those of MODEL_INPUTS that the family has), with a
+        batch dimension of 1; `second_per_grid_ts` is float32 [videos], in seconds.
+    """
+    text = processor.apply_chat_template(
+        list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+    )
+    inputs = processor(
+        text=[text],
+        videos=[item.pixels for item in frames] or None,
+        video_metadata=[item.metadata() for item in frames] or None,
+        do_sample_frames=False,
+        do_resize=False,  # the frames have the model's size already
+        return_tensors="pt",
+    )
+    return {
+        name: torch.as_tensor(inputs[name]) for name in MODEL_INPUTS if inputs.get(name) is not None
+    }
+
+
+def pad_batch(rows: Sequence[dict[str, torch.Tensor]], pad_id: int, *, side: str) -> dict:
+    """Stack encoded rows: token tensors are padded on `side` ("left" | "right"), pixels joined.
+
+    Returns:
+        input_ids, attention_mask and mm_token_type_ids as [B, L]; pixels and grids concatenated.
+    """
+    length = max(row["input_ids"].shape[1] for row in rows)
+    batch: dict[str, torch.Tensor] = {}
+    for name in rows[0]:
+        tensors = [row[name] for row in rows]
+        if name in ("input_ids", "attention_mask", "mm_token_type_ids", "labels"):
+            fill = {"input_ids": pad_id, "labels": -100}.get(name, 0)
+            tensors = [_pad(tensor, length, fill, side) for tensor in tensors]
+        batch[name] = torch.cat(tensors)
+    return batch
+
+
+def _pad(tensor: torch.Tensor, length: int, fill: int, side: str) -> torch.Tensor:
+    missing = length - tensor.shape[1]
+    amounts = (missing, 0) if side == "left" else (0, missing)
+    return torch.nn.functional.pad(tensor, amounts, value=fill)

@@ -102,20 +102,36 @@ def _as_json(
         "ok": ok,
         "samples": len(loaded.samples),
         "videos": len({sample.video for sample in loaded.samples}),
-        "datasets": reports,
+        "sources": _by_source(loaded),
+        "files": reports,
         "video_problem_count": len(problems),
         "video_problems": [asdict(problem) for problem in problems[:max_listed]],
     }
+
+
+def _by_source(loaded: Loaded) -> list[dict[str, Any]]:
+    videos: dict[tuple[str, str], list[str]] = {}
+    for sample in loaded.samples:
+        videos.setdefault((sample.source, sample.split), []).append(sample.video)
+    return [
+        {"source": source, "split": split, "samples": len(paths), "videos": len(set(paths))}
+        for (source, split), paths in videos.items()
+    ]
 
 
 def _print(console: Console, loaded: Loaded, problems: list[VideoProblem], max_listed: int) -> None:
     from rich.table import Table
 
     columns = ("read", "dropped", "changed", "kept", "selected")
-    table = Table("source", "split", *columns, box=None, pad_edge=False)
+    table = Table("rows of", *columns, box=None, pad_edge=False)
     for report in loaded.reports:
         counts = (str(getattr(report, name)) for name in columns)
-        table.add_row(report.source, report.split or "-", *counts)
+        table.add_row(Path(report.path).name, *counts)
+    console.print(table)
+    table = Table("source", "split", "samples", "videos", box=None, pad_edge=False)
+    for row in _by_source(loaded):
+        table.add_row(*(str(value) or "-" for value in row.values()))
+    console.print()
     console.print(table)
 
     def line(text: str) -> None:

@@ -1,7 +1,7 @@
 """Annotation files of many datasets -> `Sample`, and nothing dropped or changed in silence."""
 
+from temporal_plugin.annotations.data_config import Loaded, load, load_samples
 from temporal_plugin.annotations.errors import AnnotationError, BadSpanError
-from temporal_plugin.annotations.load import Loaded, load, load_samples
 from temporal_plugin.annotations.load_report import LoadReport
 from temporal_plugin.annotations.registry import READERS, read
 from temporal_plugin.annotations.sample import TASKS, Sample

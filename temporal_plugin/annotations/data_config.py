@@ -1,210 +1,149 @@
-"""The YAML that says which annotation files to load, from where and how much of them."""
+"""From a data config, or a Sample JSONL, to the samples: placed, mended, selected, counted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from temporal_plugin.annotations.errors import AnnotationError
-from temporal_plugin.annotations.registry import READERS, find_reader
-from temporal_plugin.annotations.sampling_strategy import ALLOWED, parse_strategy
-from temporal_plugin.annotations.span_faults import POLICIES
-from temporal_plugin.annotations.strict_json import read_text
-
-TOP_KEYS = ("datasets",)
-ON_BAD_ROW = ("error", "drop")
+from temporal_plugin.annotations.config_entries import DatasetConfig, read_data_config
+from temporal_plugin.annotations.errors import AnnotationError, BadSpanError, shown
+from temporal_plugin.annotations.load_report import LoadReport
+from temporal_plugin.annotations.registry import read
+from temporal_plugin.annotations.sample import Sample
+from temporal_plugin.annotations.sampling_strategy import select
+from temporal_plugin.annotations.span_faults import mend, sample_faults
 
 
-@dataclass(frozen=True)
-class DatasetConfig:
-    """One entry of `datasets`, its paths absolute."""
+@dataclass
+class Loaded:
+    """The samples, in the config's order, and one report per annotation file."""
 
-    where: str
-    json_path: Path
-    format: str
-    data_folder: Path | None = None
-    sampling_strategy: str = "all"
-    on_bad_span: str = "drop"
-    on_bad_row: str = "error"
-    seed: int = 0
-    options: dict[str, Any] = field(default_factory=dict)
-    """What the reader gets: split, video_extension, durations, and the entry's `options`."""
+    samples: list[Sample] = field(default_factory=list)
+    reports: list[LoadReport] = field(default_factory=list)
 
 
-KEYS = (
-    "json_path",
-    "data_folder",
-    "format",
-    "split",
-    "video_extension",
-    "durations",
-    "options",
-    "sampling_strategy",
-    "seed",
-    "on_bad_span",
-    "on_bad_row",
-)
+def load_samples(path: str | Path) -> list[Sample]:
+    """The samples of a Sample JSONL or of a data config YAML, their videos absolute paths.
 
-
-def read_data_config(path: str | Path) -> list[DatasetConfig]:
-    """The entries of a data config; relative paths start at the config's folder.
+    What was dropped or changed is logged (`load` returns it instead).
 
     Raises:
-        AnnotationError: not YAML of this form; names the file, the line and the key.
+        AnnotationError: a malformed config or row, a missing file, an id given twice, or an
+            option that the reader does not take.
     """
-    path = Path(path)
-    text = read_text(path)
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_repeats(node, path)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise AnnotationError(f"not YAML ({problem})", where=str(path)) from None
-    except (RecursionError, ValueError) as error:
-        if isinstance(error, AnnotationError):
-            raise
-        raise AnnotationError(f"not usable YAML ({error})", where=str(path)) from None
-    _known_keys(content, TOP_KEYS, str(path))
-    entries = content.get("datasets")
-    if not isinstance(entries, list) or not entries:
-        raise AnnotationError(
-            "nothing to load",
-            where=str(path),
-            field="datasets",
-            value=entries,
-            allowed="a list of entries with json_path and data_folder",
-        )
-    return [_dataset(entry, f"{path}: datasets[{n}]", path) for n, entry in enumerate(entries)]
+    loaded = load(path)
+    for report in loaded.reports:
+        report.log()
+    return loaded.samples
 
 
-def _refuse_repeats(node: yaml.Node | None, path: Path) -> None:
-    """YAML would let the last of two equal keys win in silence."""
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            if isinstance(item, yaml.MappingNode):
-                _refuse_repeats(item, path)
-    if not isinstance(node, yaml.MappingNode):
-        return
-    seen: set[str] = set()
-    for key, value in node.value:
-        if isinstance(key, yaml.ScalarNode):
-            if key.value in seen:
-                raise AnnotationError(
-                    "key given twice",
-                    where=f"{path}:{key.start_mark.line + 1}",
-                    field=key.value,
-                    allowed="each key once",
-                )
-            seen.add(key.value)
-        if key.value == "datasets":
-            _refuse_repeats(value, path)
+def load(path: str | Path, *, collect_errors: bool = False) -> Loaded:
+    """As `load_samples`, with the reports for the caller to show instead of a log.
+
+    With `collect_errors`, malformed rows do not stop the load: they are dropped and listed
+    in `LoadReport.errors`, whatever `on_bad_row` says.
+    """
+    loaded = Loaded()
+    place_of: dict[str, str] = {}
+    for config in _configs(Path(path)):
+        samples, report = _load_one(config, place_of, collect_errors)
+        loaded.samples += samples
+        loaded.reports.append(report)
+    return loaded
 
 
-def _known_keys(content: Any, allowed: tuple[str, ...], where: str) -> None:
-    if not isinstance(content, dict):
-        raise AnnotationError(
-            "not a mapping", where=where, value=content, allowed=f"keys {', '.join(allowed)}"
-        )
-    for key in content:
-        if key not in allowed:
-            raise AnnotationError("unknown key", where=where, value=key, allowed=", ".join(allowed))
-
-
-def _dataset(entry: Any, where: str, config: Path) -> DatasetConfig:
-    _known_keys(entry, KEYS, where)
-    try:
-        return _checked(entry, where, config)
-    except AnnotationError as error:
-        raise error.at(where) from None
-
-
-def _checked(entry: dict[str, Any], where: str, config: Path) -> DatasetConfig:
-    json_path = _path(entry, "json_path", config)
-    if json_path is None:
-        raise AnnotationError("missing", field="json_path", allowed="the annotation file's path")
-    format = _format(entry, json_path)
-    data_folder = _path(entry, "data_folder", config)
-    if data_folder is None and format != "jsonl":
-        raise AnnotationError(
-            "missing", field="data_folder", allowed="the folder that holds the videos"
-        )
-    strategy = entry.get("sampling_strategy", "all")
-    try:
-        parse_strategy(strategy)
-    except ValueError:
-        raise AnnotationError(
-            "unknown strategy", field="sampling_strategy", value=strategy, allowed=ALLOWED
-        ) from None
-    seed = entry.get("seed", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise AnnotationError("not a seed", field="seed", value=seed, allowed="an integer")
-    return DatasetConfig(
-        where=where,
-        json_path=json_path,
-        format=format,
-        data_folder=data_folder,
-        sampling_strategy=strategy,
-        on_bad_span=_one_of(entry, "on_bad_span", POLICIES),
-        on_bad_row=_one_of(entry, "on_bad_row", ON_BAD_ROW),
-        seed=seed,
-        options=_options(entry, config),
+def _configs(path: Path) -> list[DatasetConfig]:
+    if path.suffix in (".yaml", ".yml"):
+        return read_data_config(path)
+    if path.suffix == ".jsonl":
+        return [DatasetConfig(where=str(path), json_path=path.resolve(), format="jsonl")]
+    raise AnnotationError(
+        "neither a data config nor samples",
+        where=str(path),
+        value=path.suffix,
+        allowed=".yaml or .yml (data config), .jsonl (samples)",
+        remedy="name an annotation file of another format in a data config",
     )
 
 
-def _format(entry: dict[str, Any], json_path: Path) -> str:
-    format = entry.get("format", "jsonl" if json_path.suffix == ".jsonl" else None)
-    allowed = f"{', '.join(READERS)}, an entry point's name or module:function"
-    if not isinstance(format, str):
-        raise AnnotationError(
-            "the format cannot be told from the file name",
-            field="format",
-            value=format,
-            allowed=allowed,
-            remedy=f"say which it is, for example `format: {next(iter(READERS))}`",
-        )
+def _load_one(
+    config: DatasetConfig, place_of: dict[str, str], collect_errors: bool
+) -> tuple[list[Sample], LoadReport]:
+    report = LoadReport(path=str(config.json_path))
+
+    def on_error(error: AnnotationError) -> None:
+        tolerated = config.on_bad_row == "drop" or isinstance(error, BadSpanError)
+        if not (tolerated or collect_errors):
+            raise error
+        report.read += 1
+        report.drop(error, tolerated=tolerated)
+
     try:
-        find_reader(format)
-    except ValueError as error:
-        raise AnnotationError(str(error), field="format", value=format, allowed=allowed) from None
-    return format
+        rows = read(config.format, config.json_path, on_error=on_error, **config.options)
+    except AnnotationError as error:  # an option that the reader does not take
+        raise error.at(config.where) from None
+    kept = []
+    for sample in rows:
+        if not isinstance(sample, Sample):
+            raise TypeError(
+                f"reader {config.format!r} gave a {type(sample).__name__}; a reader yields Sample"
+            )
+        usable = _usable(sample, config, place_of, report, on_error)
+        if usable is not None:
+            kept.append(usable)
+    report.kept = len(kept)
+    selected = select(kept, config.sampling_strategy, seed=config.seed)
+    report.selected = len(selected)
+    return selected, report
 
 
-def _options(entry: dict[str, Any], config: Path) -> dict[str, Any]:
-    options = entry.get("options", {})
-    if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
-        raise AnnotationError(
-            "not a mapping", field="options", value=options, allowed="the reader's options by name"
-        )
-    options = dict(options)
-    for name in ("split", "video_extension"):
-        if name in entry:
-            if not isinstance(entry[name], str):
-                raise AnnotationError(
-                    "not a string", field=name, value=entry[name], allowed="a string"
-                )
-            options[name] = entry[name]
-    durations = _path(entry, "durations", config)
-    if durations is not None:
-        options["durations"] = durations
-    return options
-
-
-def _path(entry: dict[str, Any], key: str, config: Path) -> Path | None:
-    if entry.get(key) is None:
+def _usable(
+    sample: Sample,
+    config: DatasetConfig,
+    place_of: dict[str, str],
+    report: LoadReport,
+    on_error: Callable[[AnnotationError], None],
+) -> Sample | None:
+    """The sample placed and mended, or None where it is dropped; either way it is counted."""
+    where = f"{config.json_path}: id {shown(sample.id)}"
+    try:
+        placed = replace(sample, video=_place(sample.video, config))
+        if sample.id in place_of:
+            raise AnnotationError(
+                f"the id is taken by a row of {place_of[sample.id]}",
+                field="id",
+                value=sample.id,
+                allowed="ids that are unique within everything loaded",
+                remedy="list each file once, and give each row its own id",
+            )
+    except AnnotationError as error:
+        on_error(error.at(where))
         return None
-    value = entry[key]
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise AnnotationError("not a path", field=key, value=value, allowed="a path")
-    # resolve() and not a textual clean-up, so that `..` after a link means what the system means.
-    return (config.parent / Path(value).expanduser()).resolve()
+    place_of[sample.id] = str(config.json_path)
+    report.read += 1
+    faults = sample_faults(placed)
+    mended = mend(placed, faults, config.on_bad_span)
+    if faults:
+        change = "dropped" if mended is None else "" if mended is placed else "changed"
+        report.note(faults, _described(placed), change=change)
+    return mended
 
 
-def _one_of(entry: dict[str, Any], key: str, allowed: tuple[str, ...]) -> str:
-    value = entry.get(key, allowed[0])
-    if value not in allowed:
-        raise AnnotationError("unknown setting", field=key, value=value, allowed=", ".join(allowed))
-    return value
+def _described(sample: Sample) -> str:
+    spans = ", ".join(f"[{span.start_seconds}, {span.end_seconds}]" for span in sample.spans[:3])
+    return f"{shown(sample.id)} {spans or 'no span'} of {sample.duration or 'unknown'} s"
+
+
+def _place(video: str, config: DatasetConfig) -> str:
+    path = Path(video)
+    if path.is_absolute() and config.data_folder is not None:
+        raise AnnotationError(
+            "an absolute path beside a data_folder",
+            field="video",
+            value=video,
+            allowed="a path relative to data_folder",
+            remedy="make it relative, or leave data_folder out (jsonl format only)",
+        )
+    # Sample itself refuses '..'; a link inside the folder is the owner's own choice.
+    return str((config.data_folder or config.json_path.parent) / path)

@@ -25,7 +25,7 @@ class Finding:
 
 @dataclass
 class LoadReport:
-    """The rows of one source. `read = dropped + kept`; changed rows are among the kept.
+    """The rows of one annotation file. `read = dropped + kept`; changed rows are among the kept.
 
     A row with two faults is in two findings, so those may add up to more than the rows.
     `selected` is what the sampling strategy left of the kept ones. `errors` holds those of
@@ -33,8 +33,6 @@ class LoadReport:
     """
 
     path: str
-    source: str = ""
-    split: str = ""
     read: int = 0
     dropped: int = 0
     changed: int = 0

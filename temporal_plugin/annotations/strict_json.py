@@ -81,7 +81,7 @@ def loads(text: str, where: str) -> Any:
             twice in one object, or nested too deeply.
     """
     try:
-        return _DECODER.decode(text.strip())
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         start = max(0, error.pos - 20)
         place = where if error.lineno == 1 else f"{where}:{error.lineno}"

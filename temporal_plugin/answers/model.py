@@ -17,7 +17,8 @@ REVERSED = "reversed span"
 NEGATIVE = "negative time"
 NOT_FINITE = "number out of range"
 OUTSIDE = "outside the video"
-REFUSAL = "refusal"
+REFUSAL = "refusal"  # says that there is no such moment
+DECLINED = "declined to answer"
 NO_CHOICE = "no choice found"
 
 PROBLEMS = (
@@ -32,6 +33,7 @@ PROBLEMS = (
     NOT_FINITE,
     OUTSIDE,
     REFUSAL,
+    DECLINED,
     NO_CHOICE,
 )
 

@@ -52,7 +52,9 @@ WORDINGS = {
     ),
 }
 SPLITS = ("train", "validation", "test")
-LANES = 3
+LANES = 2
+#: share of clips in which two events share their colour
+SAME_COLOUR = 0.25
 #: raised whenever the pixels or the queries of a clip change, so that old clips are rewritten
 VERSION = 1
 
@@ -71,6 +73,14 @@ class Event:
     centre: float
     rightwards: bool
 
+    def hides(self, other: Event) -> bool:
+        """True where both are in the same lane at the same time."""
+        return (
+            self.lane == other.lane
+            and self.start_seconds < other.end_seconds
+            and other.start_seconds < self.end_seconds
+        )
+
     def query(self, wording: int) -> str:
         """The event in words, in one of `len(WORDINGS[kind])` wordings."""
         wordings = WORDINGS[self.kind]
@@ -80,34 +90,31 @@ class Event:
 def plan(settings: ClipSettings, seed: int, split: str, index: int) -> list[Event]:
     """The events of one clip; the same arguments always give the same events.
 
-    Edges lie on half seconds and a span lasts 1 to 4.5 seconds, never the whole clip.
+    Edges lie on half seconds and an event lasts 1 to 3 seconds. The first two events are asked
+    about; a third one, where there is room for it, only distracts.
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
-    count = int(rng.integers(2, LANES + 1))
-    lanes = rng.permutation(LANES)[:count]
-    colours = rng.permutation(list(COLOURS))[:count]
-    shapes = rng.choice(SHAPES, size=count)
-    if rng.random() < 0.25:
-        # a distractor of the same colour: only the shape tells the two apart
-        colours[1] = colours[0]
-        shapes[:2] = rng.permutation(SHAPES)[:2]
-    events = []
+    colours = [str(colour) for colour in rng.permutation(list(COLOURS))[:3]]
+    shapes = [str(shape) for shape in rng.permutation(SHAPES)]
+    if rng.random() < SAME_COLOUR:
+        colours[1] = colours[0]  # only the shape tells the two apart
+    lanes = [*rng.permutation(LANES), int(rng.integers(LANES))]
+    events: list[Event] = []
     for lane, colour, shape in zip(lanes, colours, shapes, strict=True):
-        half_seconds = int(settings.duration_seconds * 2)
-        length = int(rng.integers(2, 10))
-        start = int(rng.integers(0, half_seconds - length + 1))
-        events.append(
-            Event(
-                kind=str(rng.choice(list(WORDINGS))),
-                colour=str(colour),
-                shape=str(shape),
-                lane=int(lane),
-                start_seconds=start / 2,
-                end_seconds=(start + length) / 2,
-                centre=float(rng.uniform(0.2, 0.8)),
-                rightwards=bool(rng.random() < 0.5),
-            )
+        length = int(rng.integers(2, 7))  # in half seconds
+        start = int(rng.integers(0, int(settings.duration_seconds * 2) - length + 1))
+        event = Event(
+            kind=str(rng.choice(list(WORDINGS))),
+            colour=colour,
+            shape=shape,
+            lane=int(lane),
+            start_seconds=start / 2,
+            end_seconds=(start + length) / 2,
+            centre=float(rng.uniform(0.25, 0.75)),
+            rightwards=bool(rng.random() < 0.5),
         )
+        if not any(event.hides(other) for other in events):
+            events.append(event)
     return events
 
 
@@ -124,7 +131,7 @@ def draw(settings: ClipSettings, events: list[Event], noise_seed: list[int]) -> 
     frames = np.empty((count, edge, edge, 3), np.uint8)
     for number in range(count):
         seconds = number / rate
-        light = 70 + 12 * np.sin(2 * np.pi * (seconds + phase) / 6)
+        light = 115 + 12 * np.sin(2 * np.pi * (seconds + phase) / 6)
         frames[number] = np.clip(light + texture + noise[number % 5], 0, 255)[..., None]
         for event in events:
             if event.start_seconds <= seconds < event.end_seconds:
@@ -136,11 +143,11 @@ def _draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
     """Draws the event's shape into a uint8 picture [H, W, 3] in place."""
     edge = picture.shape[0]
     progress = (seconds - event.start_seconds) / (event.end_seconds - event.start_seconds)
-    radius, centre, strength = 0.145, event.centre, 1.0
+    radius, centre, strength = 0.21, event.centre, 1.0
     if event.kind == "move":
-        centre = 0.16 + 0.68 * (progress if event.rightwards else 1 - progress)
+        centre = 0.22 + 0.56 * (progress if event.rightwards else 1 - progress)
     elif event.kind == "grow":
-        radius = 0.07 + 0.09 * progress
+        radius = 0.11 + 0.12 * progress
     elif event.kind == "blink":
         strength = 1.0 if int(seconds * 10) % 6 < 3 else 0.55
     # distance of each row [H, 1] and column [1, W] from the centre, in units of the radius

@@ -24,18 +24,26 @@ def when_imported(name: str, callback: Callable[[ModuleType], None]) -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
+    """Wraps the loader of awaited modules; looking a module up without importing it is harmless."""
+
+    def __init__(self):
+        self._looking_up: set[str] = set()
+
     def find_spec(self, name, path=None, target=None):
-        callbacks = _waiting.pop(name, None)
-        if callbacks is None:
+        if name not in _waiting or name in self._looking_up:
             return None
-        spec = importlib.util.find_spec(name)  # ours is out of the way: the name is popped
+        self._looking_up.add(name)  # so that the other finders answer the inner call
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._looking_up.discard(name)
         if spec is None or spec.loader is None:
             return spec
         execute = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            for callback in callbacks:
+            for callback in _waiting.pop(name, []):
                 callback(module)
 
         spec.loader.exec_module = exec_module

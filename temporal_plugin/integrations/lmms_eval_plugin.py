@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from functools import wraps
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from temporal_plugin.integrations import versions
+from temporal_plugin.integrations.import_hooks import when_imported
 from temporal_plugin.resources import resource_dir
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ TAKEN_NAMES = ("temporal_grounding_charades",)
 """Names of lmms-eval's own tasks that ours answer to, where the command names them in full."""
 
 MODEL_ID = "temporal_qwen_vl"
-WORKING_VERSIONS = "0.7."
+TASK_CLASS = "temporal_plugin.integrations.lmms_eval_task.GroundingTask"
 
 
 def manifests() -> list[ModelManifest]:
     """The entry point: register our tasks, return our model class."""
+    add_tasks()  # first: on an unknown version its message explains an error of what follows
     from lmms_eval.models.registry_v2 import ModelManifest
 
-    add_tasks()
     return [
         ModelManifest(
             model_id=MODEL_ID,
@@ -51,22 +52,24 @@ def add_tasks() -> bool:
     Returns:
         False, after one message, where this version of lmms-eval was never checked.
     """
-    from loguru import logger
+    problem = versions.problem("lmms-eval")
+    if problem is not None:
+        from loguru import logger
 
-    found = version("lmms_eval")
-    if not found.startswith(WORKING_VERSIONS):
         logger.warning(
-            f"temporal-plugin cannot add its tasks to lmms-eval {found} by itself: it knows "
-            f"{WORKING_VERSIONS}x; install 'lmms-eval>=0.7.3,<0.8' or pass "
-            f"--include_path {resource_dir('lmms_tasks')}"
+            f"{problem}. Our tasks are not found by themselves here; "
+            f"pass --include_path {resource_dir('lmms_tasks')}"
         )
         return False
-    from lmms_eval.tasks import TaskManager
-
-    if not hasattr(TaskManager.initialize_tasks, "temporal_plugin"):
-        _index_our_tasks(TaskManager)
-        _answer_to_taken_names(TaskManager)
+    # It is imported after the model registry that loads this entry point, if at all.
+    when_imported("lmms_eval.tasks", lambda module: _patch(module.TaskManager))
     return True
+
+
+def _patch(manager: type[TaskManager]) -> None:
+    if not hasattr(manager.initialize_tasks, "temporal_plugin"):
+        _index_our_tasks(manager)
+        _answer_to_taken_names(manager)
 
 
 def _index_our_tasks(manager: type[TaskManager]) -> None:
@@ -95,7 +98,10 @@ def _answer_to_taken_names(manager: type[TaskManager]) -> None:
         for name in TAKEN_NAMES:
             if name in task_list and name in ours:
                 _take_name(self, name, ours[name])
-        return upstream(self, task_list)
+        names = upstream(self, task_list)
+        for name in names:
+            _check_before_loading(self, name)
+        return names
 
     manager.match_tasks = match_tasks
 
@@ -113,3 +119,18 @@ def _take_name(manager: TaskManager, name: str, entry: dict) -> None:
         f"({OVERRIDE_SETTING}=0 brings that back)"
     )
     manager.task_index[name] = entry
+
+
+def _check_before_loading(manager: TaskManager, name: str) -> None:
+    """Stop early where one of our tasks, or a user's of our class, lacks its data."""
+    entry = manager.task_index[name]
+    if entry["type"] != "python_task":
+        return
+    from lmms_eval.utils import load_yaml_config
+
+    # Read without importing what it names: other packages' classes are none of our business.
+    class_node = load_yaml_config(entry["yaml_path"], mode="simple")["class"]
+    if getattr(class_node, "value", None) == TASK_CLASS:
+        from temporal_plugin.integrations.lmms_eval_task import check_before_loading
+
+        check_before_loading(manager._get_config(name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -11,8 +10,6 @@ from typing import Any
 
 from temporal_plugin import annotations
 from temporal_plugin.annotations.sample import Sample
-
-logger = logging.getLogger(__name__)
 
 DATA_SETTING = "TEMPORAL_PLUGIN_DATA"
 """Environment variable: the folder that holds all datasets; `./data` where it is not set."""
@@ -111,7 +108,6 @@ class Source:
         samples = [(row.video, replace(row, video=str(folder / row.video))) for row in rows]
         if not samples:
             raise ValueError(f"{path} holds no question that can be asked")
-        logger.info("%d questions from %s, videos in %s", len(samples), path, folder)
         return samples
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -11,7 +12,12 @@ from loguru import logger
 
 from temporal_plugin.integrations import lmms_eval_failures as failures
 from temporal_plugin.integrations.lmms_eval_docs import to_doc, to_sample
-from temporal_plugin.integrations.lmms_eval_source import BAD_VIDEO_SETTING, Source
+from temporal_plugin.integrations.lmms_eval_source import (
+    BAD_VIDEO_SETTING,
+    DATA_SETTING,
+    Source,
+    data_root,
+)
 from temporal_plugin.resources import resource_dir
 
 DEFAULTS = "_grounding.yaml.inc"
@@ -37,6 +43,10 @@ class GroundingTask(ConfigurableMessagesTask):
     def download(self, dataset_kwargs: dict[str, Any] | None = None) -> None:
         """Read the annotation file; lmms-eval's own method would ask the hub."""
         docs = [to_doc(sample, name, self.source.prompt) for name, sample in self.source.read()]
+        logger.info(
+            f"{self.config.task}: {len(docs)} questions from {self.source.annotation_file()}, "
+            f"videos in {self.source.video_folder()}"
+        )
         self.dataset = datasets.DatasetDict(
             {self.config.test_split: datasets.Dataset.from_list(docs)}
         )
@@ -48,7 +58,8 @@ class GroundingTask(ConfigurableMessagesTask):
         Raises:
             ValueError: there are missing or unreadable videos (`on_bad_video: error`).
         """
-        docs = create_iterator(self.eval_docs, 0, 1, limit=int(limit) if limit else None, offset=offset)
+        limit = int(limit) if limit else None
+        docs = create_iterator(self.eval_docs, 0, 1, limit=limit, offset=offset)
         check_videos([to_sample(doc) for doc in docs], self.source.on_bad_video)
         super().build_all_requests(limit=limit, offset=offset, **options)
 
@@ -57,6 +68,32 @@ class GroundingTask(ConfigurableMessagesTask):
         if _model_is_simple(getattr(self, "args", None)):
             return ConfigurableTask.construct_requests(self, doc_id, ctx, **options)
         return super().construct_requests(doc_id, ctx, **options)
+
+
+def check_before_loading(config: dict[str, Any]) -> None:
+    """Find a wrong data root while it is cheap: before lmms-eval loads the model.
+
+    Whether the run will ask all questions is not known yet, so that some missing videos are only
+    a warning here.
+
+    Raises:
+        FileNotFoundError: no annotation file, or not one of its videos is there.
+    """
+    source = source_of(with_defaults(config))
+    samples = [sample for _, sample in source.read()]
+    missing = [sample for sample in samples if not Path(sample.video).is_file()]
+    if not missing or source.on_bad_video != "error":
+        return
+    found = (
+        f"{len(missing)} of the {len(samples)} questions of {source.annotation_file()} have no "
+        f"video in {source.video_folder()}"
+    )
+    if len(missing) == len(samples):
+        raise FileNotFoundError(
+            f"{found}: put the videos there, or set {DATA_SETTING} to the folder that holds your "
+            f"datasets (now {data_root()})"
+        )
+    logger.warning(f"{found}; if any of them is asked, the run stops before the first answer")
 
 
 def with_defaults(config: dict[str, Any]) -> dict[str, Any]:

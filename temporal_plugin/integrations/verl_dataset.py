@@ -17,7 +17,7 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from temporal_plugin import answers, prompts
 from temporal_plugin.annotations.check import check_videos
-from temporal_plugin.annotations.data_config import load_samples
+from temporal_plugin.annotations import load_samples
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
 from temporal_plugin.spans import Span

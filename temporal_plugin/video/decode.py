@@ -30,6 +30,7 @@ def load_frames(
 
     Raises:
         VideoError: the file is missing, unreadable, has no such clip or too few frames.
+        ValueError: the pixel limits of `sampling` contradict each other.
     """
     path = Path(path)
     if not path.is_file():
@@ -81,11 +82,13 @@ def _resize(pixels: torch.Tensor, sampling: Sampling, patch_size: int) -> torch.
     min_pixels = sampling.min_pixels or qwen.VIDEO_MIN_TOKEN_NUM * area
     per_frame = total_pixels / len(pixels) * qwen.FRAME_FACTOR
     limit = max(min(qwen.VIDEO_MAX_TOKEN_NUM * area, per_frame), int(min_pixels * 1.05))
+    max_pixels = min(sampling.max_pixels or limit, limit)
+    if max_pixels < min_pixels:
+        raise ValueError(
+            f"sampling.max_pixels is {max_pixels:g} but min_pixels is {min_pixels}"
+            f"{'' if sampling.min_pixels else ' (the default)'}; set min_pixels to less"
+        )
     height, width = qwen.smart_resize(
-        pixels.shape[2],
-        pixels.shape[3],
-        factor=factor,
-        min_pixels=min_pixels,
-        max_pixels=min(sampling.max_pixels or limit, limit),
+        pixels.shape[2], pixels.shape[3], factor=factor, min_pixels=min_pixels, max_pixels=max_pixels
     )
     return resize(pixels, [height, width], interpolation=InterpolationMode.BICUBIC, antialias=True)

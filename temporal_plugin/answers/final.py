@@ -1,0 +1,185 @@
+"""Which of the ranges in a text is the answer: the final one, never one from the reasoning.
+
+The last group of ranges counts ("5 to 9 and 12 to 15" is one group), unless the text marks its
+answer ("the answer is 5 to 9, after he walks in from 1 to 3"). A refusal wins over ranges it
+comes after.
+"""
+
+from __future__ import annotations
+
+import re
+
+from temporal_plugin.answers import model
+from temporal_plugin.answers.ranges import Found, find_ranges
+from temporal_plugin.answers.times import Time, scan
+from temporal_plugin.spans import Span
+
+_LONGEST_JOIN = 48  # characters between two ranges of one answer
+
+# Between ranges of one answer: punctuation, a few words, the number of a list item.
+_JOIN = re.compile(
+    r"""(?:[\s"'`*_\[\](){},;:|&•·–—-]
+    |(?:and|then|also|again|or|plus|from|between|at|finally|as\ well\ as|to)\b
+    |\d{1,2}[.):](?=\s))*""",
+    re.VERBOSE,
+)
+_CUE = re.compile(r"answer\b[\s\"'*_`]{0,4}(?:(?:is|are|would be|should be)\b|[:=])")
+_CORRECTION = re.compile(r"\b(?:wait|actually|correction|rather|instead|sorry|no)\b")
+
+_REFUSAL = re.compile(
+    r"""\b(?:
+      (?:do(?:es)?|did)\ ?n(?:o|['’])t\ (?:\w+\ )?
+        (?:occur|happen|take\ place|appear|exist|contain|show|depict|include)
+        (?!\w*\ (?:until|till|before|after))
+    | never\ (?:occur|happen|take|appear|exist)
+    | no\ (?:such\ |relevant\ |matching\ |corresponding\ )?
+        (?:event|action|moment|activity|segment|span|interval|match)
+    | (?:is|are|was|were)\ ?n(?:o|['’])t\ (?:\w+\ )?(?:present|shown|visible|found|depicted|there)
+    | (?:can\ ?not|can['’]t|could\ ?n(?:o|['’])t|unable\ to|impossible\ to)\ (?:be\ )?
+        (?:find|found|locate|see)
+    | not\ (?:applicable|in\ the\ (?:video|clip)) | n/a | none\ of\ the\ (?:video|clip)
+    | (?P<declined>
+        (?:can\ ?not|can['’]t|could\ ?n(?:o|['’])t|unable\ to|impossible\ to)\ (?:be\ )?
+          (?:determine|identify|answer|tell|say|know)
+      | (?:do\ ?n(?:o|['’])t|not)\ (?:know|sure) | no\ (?:idea|answer|clue))
+    )""",
+    re.VERBOSE,
+)
+_BARE_REFUSAL = frozenset(("none", "null", "n/a", "no", "never", "[]", "not found"))
+_REFUSAL_TAIL = 400  # characters at the end in which a text without times can refuse
+_REFUSAL_REACH = 128  # characters before an answer in which it can be refused
+_REFUSAL_FAR = 4096  # characters at the end beyond which no refusal is looked for
+_REFUSAL_HINTS = ("not ", "no ", "n't", "n’t", "n/a", "never", "unable", "impossible")
+
+_LONGEST_PAIR = 96
+_TWO_NUMBERS_GAP = frozenset((",", ", ", " ", "\n", ",\n", ";", "; "))
+_YEARS = (1900.0, 2099.0)
+
+
+def read_spans(
+    text: str, *, explicit: bool, duration_seconds: float | None
+) -> tuple[tuple[Span, ...], str | None]:
+    """The spans that `text` finally answers and what is wrong with them, if anything.
+
+    `explicit`: the text comes from a marked answer, so "2019 to 2021" is meant as seconds.
+    """
+    text = text.lower().strip()
+    if not text:
+        return (), model.EMPTY
+    times = scan(text)
+    found = find_ranges(text, times) if len(times) > 1 else []
+    if not explicit:
+        found = [item for item in found if not _are_years(item, duration_seconds)]
+    group = _final_group(text, found) if found else []
+    refused = _refusal(text, group)
+    if refused:
+        return (), refused
+    if not group and len(times) == 2:
+        group = _bare_pair(text, times)
+    if not group:
+        return (), _why_none(times)
+    return _checked(group, duration_seconds)
+
+
+def _why_none(times: list[Time]) -> str:
+    if not times:
+        return model.NO_TIME
+    return model.ONE_TIME if len(times) == 1 else model.NO_RANGE
+
+
+def _checked(
+    group: list[Found], duration_seconds: float | None
+) -> tuple[tuple[Span, ...], str | None]:
+    """Nothing is swapped or clipped: one unusable range makes the whole answer unusable."""
+    spans = []
+    for item in group:
+        start, end = item.start.seconds, item.stop.seconds
+        if item.start.negative or item.stop.negative:
+            return (), model.NEGATIVE
+        if not (start < float("inf") and end < float("inf")):
+            return (), model.NOT_FINITE
+        if start > end:
+            return (), model.REVERSED
+        spans.append(Span(start, end))
+    if duration_seconds is not None and all(s.start_seconds >= duration_seconds for s in spans):
+        return (), model.OUTSIDE
+    return tuple(spans), None
+
+
+def _final_group(text: str, found: list[Found]) -> list[Found]:
+    if text.rstrip("` \n\t").endswith(("}", "]")):  # the answer is an object: its keys rule
+        found = [item for item in found if item.keyed] or found
+    cue = _last_cue(text, found[-1].begin)
+    if cue >= 0:
+        first = next(k for k, item in enumerate(found) if item.begin >= cue)
+        last = first
+        while last + 1 < len(found) and _joined(text, found[last], found[last + 1]):
+            last += 1
+        if not _CORRECTION.search(text, found[last].end, found[-1].begin):
+            return found[first : last + 1]
+    first = len(found) - 1
+    while first > 0 and _joined(text, found[first - 1], found[first]):
+        first -= 1
+    return found[first:]
+
+
+def _last_cue(text: str, before: int) -> int:
+    """Where the last "answer is" or "answer:" before the position `before` ends, or -1."""
+    position = text.rfind("answer", 0, before)
+    while position >= 0:
+        match = _CUE.match(text, position)
+        if match and match.end() <= before:
+            return match.end()
+        position = text.rfind("answer", 0, position)
+    return -1
+
+
+def _joined(text: str, first: Found, second: Found) -> bool:
+    if second.begin - first.end > _LONGEST_JOIN:
+        return False
+    return _JOIN.fullmatch(text, first.end, second.begin) is not None
+
+
+def _refusal(text: str, group: list[Found]) -> str | None:
+    """REFUSAL or DECLINED if that is the last word of the text on the matter."""
+    begin = group[0].begin - _REFUSAL_REACH if group else len(text) - _REFUSAL_TAIL
+    tail = text[max(0, begin, len(text) - _REFUSAL_FAR) :]
+    begin = len(text) - len(tail)
+    hinted = any(hint in tail for hint in _REFUSAL_HINTS)
+    refusals = list(_REFUSAL.finditer(text, begin)) if hinted else []
+    if not refusals:
+        bare = not group and text.strip(" \n.`\"'") in _BARE_REFUSAL
+        return model.REFUSAL if bare else None
+    last = refusals[-1]
+    if group and last.start() <= group[-1].end:
+        # "it does not occur between 5 and 9" refuses; "not there at first. 5 to 9" answers
+        between = text[last.end() : group[0].begin]
+        if last.end() > group[0].begin or len(between) >= 64 or _TURN.search(between):
+            return None
+    return model.DECLINED if last["declined"] else model.REFUSAL
+
+
+_TURN = re.compile(r"[.;!?\n<{:]|\b(?:but|however|instead|so|then|until|answer|occurs|is)\b")
+
+
+def _bare_pair(text: str, times: list[Time]) -> list[Found]:
+    """A text that is nothing but two times: "5.0, 9.0"."""
+    if len(text) > _LONGEST_PAIR:
+        return []
+    first, second = times
+    gap = text[first.end : second.begin]
+    if text[: first.begin].strip() or text[second.end :].strip(" \n."):
+        return []
+    if gap not in _TWO_NUMBERS_GAP:
+        return []
+    return [Found(first.begin, second.end, first, second, False)]
+
+
+def _are_years(item: Found, duration_seconds: float | None) -> bool:
+    """ "from 2019 to 2021" in running text, unless the video is that long."""
+    start, stop = item.start, item.stop
+    if start.scale or stop.scale or not (start.seconds.is_integer() and stop.seconds.is_integer()):
+        return False
+    if not (_YEARS[0] <= start.seconds <= _YEARS[1] and _YEARS[0] <= stop.seconds <= _YEARS[1]):
+        return False
+    return duration_seconds is None or stop.seconds > duration_seconds

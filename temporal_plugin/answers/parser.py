@@ -1,0 +1,145 @@
+"""One parser for every response: rewards, curation, filters and evaluation all call `parse`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from temporal_plugin.answers import model
+from temporal_plugin.answers.blocks import (
+    THINK,
+    THINK_END,
+    Located,
+    locate,
+    without_echo,
+    without_questions,
+)
+from temporal_plugin.answers.choices import read_choice
+from temporal_plugin.answers.contracts import Contract, contract_named, follows
+from temporal_plugin.answers.final import read_spans
+from temporal_plugin.answers.model import Answer
+from temporal_plugin.spans import Span
+
+# The answer nearly every trained model gives. Only ever matched against short texts: its
+# runs of white space could otherwise be tried against each other.
+_PLAIN = re.compile(
+    r"\s*(?:from |between )?(\d{1,9}(?:\.\d{1,9})?)\s*(?:s|secs?|seconds?)?"
+    r"\s*(?:to|and|-|–|—|~)\s*(\d{1,9}(?:\.\d{1,9})?)\s*(?:s|secs?|seconds?)?\.?\s*"
+)
+_PLAIN_OBJECT = re.compile(
+    r'\s*\{\s*"start(?:_time)?"\s*:\s*"?(\d{1,9}(?:\.\d{1,9})?)"?\s*,'
+    r'\s*"end(?:_time)?"\s*:\s*"?(\d{1,9}(?:\.\d{1,9})?)"?\s*\}\s*'
+)
+_LONGEST_PLAIN = 96
+
+
+def parse(
+    text: str,
+    *,
+    options: Sequence[str] | None = None,
+    duration_seconds: float | None = None,
+    contract: str = "free",
+    question: str | None = None,
+) -> Answer:
+    """Reads the final answer out of a model's response, in time linear in its length.
+
+    Times in the reasoning, in the question when it is repeated, and after the marked answer do
+    not count. Spans are neither swapped nor clipped. The text itself never raises: whatever is
+    wrong with it, also if it is no string, stands in `Answer.problem`.
+
+    Args:
+        text: the whole response, special tokens removed.
+        options: the choices that were offered; then an answer without a choice is a problem.
+        duration_seconds: of what the model saw; an answer wholly past it is a problem.
+        contract: a key of `CONTRACTS`, decides `Answer.well_formed`.
+        question: the question asked; its repetition in the response is skipped.
+
+    Raises:
+        ValueError: `contract` is unknown.
+    """
+    shape = contract_named(contract)
+    if not isinstance(text, str):
+        return Answer(problem=model.NOT_TEXT)
+    answer = None
+    if not options and not shape.asks_choice:
+        answer = _plain(text, duration_seconds)
+    if answer is None:
+        answer = _full(text, options, duration_seconds, shape, question)
+    if follows(shape, text, answer):
+        return _well_formed(answer)
+    return answer
+
+
+def _well_formed(answer: Answer) -> Answer:
+    return Answer(answer.spans, answer.choice, answer.reasoning, answer.problem, True)
+
+
+def _plain(text: str, duration_seconds: float | None) -> Answer | None:
+    """The answer of a text that ends in `<answer>a to b</answer>`, None if it is not so plain."""
+    at = text.rfind("<answer>")
+    end = text.find("</answer>", at) if at >= 0 else -1
+    if not at < end <= at + _LONGEST_PLAIN or text.find(THINK_END, end) >= 0:
+        return None
+    begin = at + len("<answer>")
+    match = _PLAIN.fullmatch(text, begin, end) or _PLAIN_OBJECT.fullmatch(text, begin, end)
+    if match is None:
+        return None
+    reasoning = text[:at].strip()
+    if reasoning.startswith(THINK):
+        if not reasoning.endswith(THINK_END):  # perhaps a thought only: look closer
+            return None
+        reasoning = reasoning[len(THINK) : -len(THINK_END)].strip()
+    start, stop = float(match[1]), float(match[2])
+    if start > stop:
+        return Answer(reasoning=reasoning, problem=model.REVERSED)
+    if duration_seconds is not None and start >= duration_seconds:
+        return Answer(reasoning=reasoning, problem=model.OUTSIDE)
+    return Answer((Span(start, stop),), None, reasoning)
+
+
+def _full(
+    text: str,
+    options: Sequence[str] | None,
+    duration_seconds: float | None,
+    shape: Contract,
+    question: str | None,
+) -> Answer:
+    if not text.strip():
+        return Answer(problem=model.EMPTY)
+    parts = locate(text)
+    blocks = (parts.glue, parts.time, parts.answer, parts.boxed)
+    marked = next((block for block in blocks if block is not None), None)
+    if marked is None and not parts.finished:
+        return Answer(reasoning=parts.reasoning, problem=model.UNFINISHED)
+    if marked is None:
+        prose = without_questions(without_echo(parts.rest, question))
+        spans, problem = read_spans(prose, explicit=False, duration_seconds=duration_seconds)
+    else:
+        told = without_echo(marked, question)
+        spans, problem = read_spans(told, explicit=True, duration_seconds=duration_seconds)
+    if not (options or shape.asks_choice):
+        sure = spans or problem == model.REFUSAL
+        choice = None if sure else _choice(parts, options, question)
+        return Answer(spans, choice, parts.reasoning, None if choice else problem)
+    choice = _choice(parts, options, question)
+    if choice is None:
+        problem = problem if problem == model.REFUSAL else model.NO_CHOICE
+    elif parts.glue is None and parts.time is None:
+        problem = None  # only a block for times can say something wrong about time
+    return Answer(spans, choice, parts.reasoning, problem)
+
+
+def _choice(parts: Located, options: Sequence[str] | None, question: str | None) -> str | None:
+    """The choice from the marked answer or the box, else from what is neither time nor glue."""
+    if parts.answer is not None or parts.boxed is not None:
+        for block in (parts.answer, parts.boxed):
+            choice = read_choice(block, options, explicit=True) if block is not None else None
+            if choice:
+                return choice
+        return None
+    prose = parts.rest
+    for block, tag in ((parts.glue, "glue"), (parts.time, "time")):
+        if block is not None:
+            prose = prose.replace(f"<{tag}>{block}", " ")
+    prose = without_questions(without_echo(prose, question))
+    return read_choice(prose, options, explicit=False)

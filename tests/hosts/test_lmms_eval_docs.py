@@ -1,0 +1,105 @@
+"""One question as lmms-eval asks it: messages, scores, failures."""
+
+import pytest
+
+from temporal_plugin.annotations import Sample
+from temporal_plugin.integrations import lmms_eval_docs as docs
+from temporal_plugin.integrations import lmms_eval_failures as failures
+from temporal_plugin.spans import Span
+
+SAMPLE = Sample(
+    id="a/1",
+    task="grounding",
+    video="/videos/a.mp4",
+    query="a {blue} door opens",
+    spans=(Span(2.0, 6.0),),
+    duration=10.0,
+)
+METRICS = {"miou", "r1@0.3", "r1@0.5", "r1@0.7", "parse_failure", "request_failure"}
+
+
+@pytest.fixture(autouse=True)
+def no_failures():
+    failures.clear()
+    yield
+    failures.clear()
+
+
+@pytest.fixture(params=["answer", "think_answer"])
+def doc(request):
+    return docs.to_doc(SAMPLE, "a.mp4", request.param)
+
+
+def scores(items):
+    return {name: item["score"] for name, item in items.items()}
+
+
+def test_a_document_gives_its_sample_back(doc):
+    assert docs.to_sample(doc) == SAMPLE
+    assert all(isinstance(value, str) for value in doc.values())
+
+
+def test_messages_hold_the_video_once_and_the_query(doc):
+    messages = docs.doc_to_messages(doc)
+    parts = [part for message in messages for part in message["content"]]
+    assert [p for p in parts if p["type"] == "video"] == [{"type": "video", "url": SAMPLE.video}]
+    assert SAMPLE.query in docs.doc_to_text(doc)
+    assert docs.doc_to_visual(doc) == [SAMPLE.video]
+
+
+def test_messages_are_those_that_upstream_model_classes_read(doc):
+    protocol = pytest.importorskip("lmms_eval.protocol")
+    chat = protocol.ChatMessages(messages=docs.doc_to_messages(doc))
+    assert chat.extract_media() == ([], [SAMPLE.video], [])
+
+
+def test_a_clip_rides_in_the_video_entry():
+    sample = Sample(
+        id="b", task="grounding", video="/b.mp4", query="q", clip=Span(3, 9), spans=(Span(1, 2),)
+    )
+    parts = docs.doc_to_messages(docs.to_doc(sample, "b.mp4", "answer"))[-1]["content"]
+    video = next(part for part in parts if part["type"] == "video")
+    assert (video["start_time"], video["end_time"]) == (3.0, 9.0)
+
+
+def test_the_true_answer_scores_one(doc):
+    text = "<think>so</think><answer>2.0 to 6.0</answer>"
+    found = docs.process_results(doc, [text])
+    assert set(found) == METRICS
+    assert scores(found) == {
+        **dict.fromkeys(METRICS, 1.0),
+        "parse_failure": 0.0,
+        "request_failure": 0.0,
+    }
+    assert found["miou"]["prediction"] == found["miou"]["truth"] == [[2.0, 6.0]]
+    assert found["miou"]["response"] == text
+    assert {item["video"] for item in found.values()} == {"a.mp4"}
+
+
+def test_half_the_overlap():
+    doc = docs.to_doc(SAMPLE, "a.mp4", "answer")
+    found = scores(docs.process_results(doc, ["<answer>4 to 6</answer>"]))
+    assert found["miou"] == 0.5
+    assert (found["r1@0.3"], found["r1@0.5"], found["r1@0.7"]) == (1.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("response", ["", "no idea", "<answer></answer>"])
+def test_no_answer_is_a_parse_failure_and_scores_zero(doc, response):
+    found = docs.process_results(doc, [response])
+    assert scores(found) == {**dict.fromkeys(METRICS, 0.0), "parse_failure": 1.0}
+    assert found["miou"]["problem"]
+
+
+def test_a_broken_video_is_a_failed_request_whatever_was_answered(doc):
+    failures.record(SAMPLE.video, "moov atom not found")
+    parts = [p for m in docs.doc_to_messages(doc) for p in m["content"]]
+    assert not [part for part in parts if part["type"] == "video"]
+    assert docs.doc_to_visual(doc) == []
+    found = docs.process_results(doc, ["<answer>2.0 to 6.0</answer>"])
+    assert scores(found) == {**dict.fromkeys(METRICS, 0.0), "request_failure": 1.0}
+    assert "moov atom not found" in found["miou"]["problem"]
+
+
+def test_mean_score_counts_every_question():
+    items = [{"score": 1.0}, {"score": 0.0}, {"score": 0.5}, {"score": 0.5}]
+    assert docs.mean_score(items) == 0.5

@@ -1,0 +1,71 @@
+"""From a task's settings to samples, and the errors on the way."""
+
+import re
+
+import pytest
+
+from temporal_plugin.integrations.lmms_eval_source import (
+    BAD_VIDEO_SETTING,
+    DATA_SETTING,
+    Source,
+    data_root,
+)
+
+CHARADES = {
+    "format": "charades_sta",
+    "annotations": ["charades_sta/none.txt", "charades_sta/charades_sta_test.json"],
+    "videos": "charades_sta/videos",
+}
+
+
+@pytest.fixture
+def root(data_root, monkeypatch):
+    monkeypatch.setenv(DATA_SETTING, str(data_root))
+    return data_root
+
+
+def test_the_data_root_is_data_below_the_working_folder_by_default(monkeypatch, tmp_path):
+    monkeypatch.delenv(DATA_SETTING, raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert data_root() == tmp_path / "data"
+
+
+def test_charades_is_read_with_absolute_videos(root):
+    found = Source.from_mapping(CHARADES, task="t").read()
+    assert len(found) == 5
+    assert {name for name, _ in found} == {"V0.mp4", "V1.mp4", "V2.mp4"}
+    assert found[0][1].video == str(root / "charades_sta/videos/V0.mp4")
+
+
+def test_videos_lie_beside_the_annotations_by_default(root):
+    found = Source("jsonl", "demo/test.jsonl").read()
+    assert found[0][1].video == str(root / "demo/videos/V0.mp4")
+
+
+def test_a_missing_file_names_the_places_and_the_setting(root):
+    source = Source("charades_sta", ["a.json", "b.txt"])
+    with pytest.raises(FileNotFoundError, match=DATA_SETTING) as error:
+        source.read()
+    assert str(root / "a.json") in str(error.value)
+    assert str(root / "b.txt") in str(error.value)
+
+
+@pytest.mark.parametrize("settings", [{**CHARADES, "video": "x"}, {"format": "jsonl"}, None])
+def test_unknown_and_missing_keys_are_named(settings):
+    with pytest.raises(ValueError, match=re.escape("task t: dataset_kwargs")):
+        Source.from_mapping(settings, task="t")
+
+
+def test_the_environment_overrules_what_happens_to_bad_videos(monkeypatch):
+    assert Source.from_mapping(CHARADES, task="t").on_bad_video == "error"
+    monkeypatch.setenv(BAD_VIDEO_SETTING, "count_as_failure")
+    assert Source.from_mapping(CHARADES, task="t").on_bad_video == "count_as_failure"
+    monkeypatch.setenv(BAD_VIDEO_SETTING, "skip")
+    with pytest.raises(ValueError, match="allowed: error, count_as_failure"):
+        Source.from_mapping(CHARADES, task="t")
+
+
+def test_the_published_test_split_has_all_its_questions(shared, monkeypatch, tmp_path):
+    monkeypatch.setenv(DATA_SETTING, str(tmp_path))
+    path = shared / "data/annotations/charades_sta_test.json"
+    assert len(Source("charades_sta", str(path)).read()) == 3720

@@ -1,4 +1,4 @@
-"""Lets `python -m verl.trainer.main_ppo --config-name <recipe>` find our recipes with no path flag."""
+"""Lets `python -m verl.trainer.main_ppo --config-name <recipe>` find our recipes by name."""
 
 import logging
 

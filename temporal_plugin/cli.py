@@ -26,8 +26,6 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at annotation files and videos.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-# Further commands go here: `doctor` and `demo`, each an `@app.command()` with its own imports.
-
 
 @app.callback()
 def main(
@@ -158,3 +156,29 @@ def _list(line: Callable[[str], None], title: str, texts: list[str], max_listed:
         line(f"    {text}")
     if len(texts) > max_listed:
         line(f"    and {len(texts) - max_listed} more (--max-listed)")
+
+
+@app.command("doctor", epilog="Example: temporal-plugin doctor --json")
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+) -> None:
+    """Check that the hosts, our plugins in them and the video libraries work here.
+
+    Exit status 1 when something is broken; what is merely not installed is listed as absent.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from temporal_plugin.doctor import as_rows, examine
+
+    findings = examine()
+    if as_json:
+        typer.echo(json.dumps(as_rows(findings)))
+    else:
+        table = Table("part", "state", "detail")
+        colour = {"ok": "green", "absent": "yellow", "broken": "red"}
+        for finding in findings:
+            state = f"[{colour[finding.state]}]{finding.state}[/]"
+            table.add_row(finding.what, state, finding.detail)
+        Console().print(table)
+    raise typer.Exit(int(any(finding.state == "broken" for finding in findings)))

@@ -60,10 +60,10 @@ def read_choice(text: str, options: Sequence[str] | None, *, explicit: bool) -> 
     short = explicit or "\n" not in text[:-1]
     return (
         _equal_words(text, words)
-        or (_known(_LEADING.match(text), allowed) if explicit else None)
+        or (_leading(text, allowed) if explicit else None)
         or _last_cued(text, allowed)
         or _last_parenthesised(text, allowed, known=bool(options))
-        or (_known(_LEADING.match(text), allowed) if short else None)
+        or (_leading(text, allowed) if short else None)
         or (_last_line(text, allowed) if options else None)
         or _contained_words(text, words)
     )
@@ -74,6 +74,13 @@ def _known(match: re.Match[str] | None, allowed: str) -> str | None:
         return None
     letter = next(group for group in match.groups() if group).upper()
     return letter if letter in allowed else None
+
+
+def _leading(text: str, allowed: str) -> str | None:
+    """The letter in front, "B. a red car", unless the text is a list of options."""
+    if len(set(_PARENTHESISED.findall(text))) > 1:
+        return None
+    return _known(_LEADING.match(text), allowed)
 
 
 def _last_cued(text: str, allowed: str) -> str | None:
@@ -138,6 +145,6 @@ def _contained_words(text: str, words: tuple[str, ...]) -> str | None:
     inside = []
     for i in sorted(range(len(words)), key=lambda i: -len(words[i])):
         if words[i].strip() and words[i] in mine:
-            inside.append(i)
+            inside += [k for k, word in enumerate(words) if word == words[i]]
             mine = mine.replace(words[i], " \x00 ")
     return LETTERS[inside[0]] if len(inside) == 1 else None

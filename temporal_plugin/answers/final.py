@@ -14,6 +14,7 @@ from temporal_plugin.answers.ranges import Found, find_ranges
 from temporal_plugin.answers.times import Time, scan
 from temporal_plugin.spans import Span
 
+_LONGEST_READ = 16_384  # characters at the end of a text in which its final answer stands
 _LONGEST_JOIN = 48  # characters between two ranges of one answer
 
 # Between ranges of one answer: punctuation, a few words, the number of a list item.
@@ -23,6 +24,7 @@ _JOIN = re.compile(
     |\d{1,2}[.):](?=\s))*""",
     re.VERBOSE,
 )
+_PROSE = re.compile(r"[^\w\n]{0,8}[^\W\d_]")
 _CUE = re.compile(r"answer\b[\s\"'*_`]{0,4}(?:(?:is|are|would be|should be)\b|[:=])")
 _CORRECTION = re.compile(r"\b(?:wait|actually|correction|rather|instead|sorry|no)\b")
 
@@ -53,7 +55,8 @@ _REFUSAL_HINTS = ("not ", "no ", "n't", "n’t", "n/a", "never", "unable", "impo
 
 _LONGEST_PAIR = 96
 _TWO_NUMBERS_GAP = frozenset((",", ", ", " ", "\n", ",\n", ";", "; "))
-_YEARS = (1900.0, 2099.0)
+_YEARS = re.compile(r"(?:19|20)\d\d\s{0,2}(?:[-–—~]|to|and|until)\s{0,2}(?:19|20)\d\d")
+_WORD = re.compile(r"[^\W\d_]")
 
 
 def read_spans(
@@ -63,13 +66,11 @@ def read_spans(
 
     `explicit`: the text comes from a marked answer, so "2019 to 2021" is meant as seconds.
     """
-    text = text.lower().strip()
-    if not text:
-        return (), model.EMPTY
+    text = _end_of(text.strip()).lower()
     times = scan(text)
     found = find_ranges(text, times) if len(times) > 1 else []
-    if not explicit:
-        found = [item for item in found if not _are_years(item, duration_seconds)]
+    if found and not explicit:
+        found = [item for item in found if not _are_years(text, item, duration_seconds)]
     group = _final_group(text, found) if found else []
     refused = _refusal(text, group)
     if refused:
@@ -79,6 +80,14 @@ def read_spans(
     if not group:
         return (), _why_none(times)
     return _checked(group, duration_seconds)
+
+
+def _end_of(text: str) -> str:
+    """The end of a very long text, without the word that the cut went through."""
+    if len(text) <= _LONGEST_READ:
+        return text
+    _, _, end = text[-_LONGEST_READ:].partition(" ")
+    return end or text[-_LONGEST_READ:]
 
 
 def _why_none(times: list[Time]) -> str:
@@ -135,9 +144,14 @@ def _last_cue(text: str, before: int) -> int:
 
 
 def _joined(text: str, first: Found, second: Found) -> bool:
+    """Whether two ranges are parts of one answer, as in a list."""
     if second.begin - first.end > _LONGEST_JOIN:
         return False
-    return _JOIN.fullmatch(text, first.end, second.begin) is not None
+    if _JOIN.fullmatch(text, first.end, second.begin) is None:
+        return False
+    if "\n" not in text[first.end : second.begin] or second.keyed:
+        return True
+    return _PROSE.match(text, second.end) is None  # "5 to 9\nFrom 1 to 3 he walks"
 
 
 def _refusal(text: str, group: list[Found]) -> str | None:
@@ -175,11 +189,10 @@ def _bare_pair(text: str, times: list[Time]) -> list[Found]:
     return [Found(first.begin, second.end, first, second, False)]
 
 
-def _are_years(item: Found, duration_seconds: float | None) -> bool:
-    """ "from 2019 to 2021" in running text, unless the video is that long."""
-    start, stop = item.start, item.stop
-    if start.scale or stop.scale or not (start.seconds.is_integer() and stop.seconds.is_integer()):
+def _are_years(text: str, item: Found, duration_seconds: float | None) -> bool:
+    """Whether running text speaks of "2019 to 2021"; not if the video is that long."""
+    if not _YEARS.fullmatch(text, item.begin, item.end):
         return False
-    if not (_YEARS[0] <= start.seconds <= _YEARS[1] and _YEARS[0] <= stop.seconds <= _YEARS[1]):
+    if duration_seconds is not None and item.stop.seconds <= duration_seconds:
         return False
-    return duration_seconds is None or stop.seconds > duration_seconds
+    return _WORD.search(text[: item.begin] + text[item.end :]) is not None

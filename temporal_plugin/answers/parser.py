@@ -111,6 +111,8 @@ def _full(
     marked = next((block for block in blocks if block is not None), None)
     if marked is None and not parts.finished:
         return Answer(reasoning=parts.reasoning, problem=model.UNFINISHED)
+    if not (parts.rest if marked is None else marked).strip():
+        return Answer(reasoning=parts.reasoning, problem=model.EMPTY)
     if marked is None:
         prose = without_questions(without_echo(parts.rest, question))
         spans, problem = read_spans(prose, explicit=False, duration_seconds=duration_seconds)

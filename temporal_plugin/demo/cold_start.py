@@ -50,9 +50,7 @@ def answer_text(span: Span) -> str:
     return f"<answer>{span.start_seconds:.1f} to {span.end_seconds:.1f}</answer>"
 
 
-def encode_samples(
-    samples: Sequence[Sample], processor: Any, settings: DemoSettings
-) -> list[Row]:
+def encode_samples(samples: Sequence[Sample], processor: Any, settings: DemoSettings) -> list[Row]:
     """Decodes and encodes every sample once; questions about one clip share its pixels."""
     from rich.progress import track
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from statistics import fmean
 from typing import Any
@@ -48,30 +49,59 @@ def _sample(text: str) -> Sample:
 def doc_to_messages(doc: Mapping[str, str], lmms_eval_specific_kwargs: Any = None) -> list[dict]:
     """Chat messages; the video entry is `{"type": "video", "url": path}` plus the clip's times.
 
-    A video known to be broken is left out, so that no model class stops the run over it; its
-    answer is never scored.
+    A question about a video known to be broken is its bare text without the video, so that no
+    model class stops the run over it; the answer is never scored.
+
+    Raises:
+        ValueError: the prompt speaks of something that the sample lacks.
     """
-    sample = to_sample(doc)
+    sample = with_duration(to_sample(doc))
+    if failures.reason(sample.video) is not None:
+        return [{"role": "user", "content": [{"type": "text", "text": sample.query}]}]
     messages = []
     for message in load_prompt(doc["prompt"]).messages(sample):
         content = message["content"]
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
-        content = [entry for part in content for entry in _entry(part, sample)]
+        content = [_video(sample) if part["type"] == "video" else part for part in content]
         messages.append({"role": message["role"], "content": content})
     return messages
 
 
-def _entry(part: dict, sample: Sample) -> list[dict]:
-    if part["type"] != "video":
-        return [part]
-    if failures.reason(sample.video) is not None:
-        return []
+def with_duration(sample: Sample) -> Sample:
+    """The sample, its length measured where the annotations lack it (Charades-STA as text).
+
+    A video that cannot be measured is recorded as failed.
+    """
+    if sample.duration is not None or failures.reason(sample.video) is not None:
+        return sample
+    if sample.clip is not None:
+        return replace(sample, duration=sample.clip.end_seconds - sample.clip.start_seconds)
+    import av
+
+    try:
+        return replace(sample, duration=_length_seconds(sample.video))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        failures.record(sample.video, f"its length cannot be read ({error})")
+        return sample
+
+
+@lru_cache(maxsize=4096)
+def _length_seconds(path: str) -> float:
+    import av
+
+    with av.open(path) as container:
+        if container.duration is None:
+            raise ValueError("the file does not say")
+        return container.duration / av.time_base
+
+
+def _video(sample: Sample) -> dict:
     entry = {"type": "video", "url": sample.video}
     if sample.clip is not None:
         entry["start_time"] = sample.clip.start_seconds
         entry["end_time"] = sample.clip.end_seconds
-    return [entry]
+    return entry
 
 
 def doc_to_visual(doc: Mapping[str, str], lmms_eval_specific_kwargs: Any = None) -> list[str]:
@@ -107,7 +137,7 @@ def process_results(doc: Mapping[str, str], results: Sequence[str]) -> dict[str,
         For each metric an item `{"score": value in [0, 1], "video": cluster}`; that of
         DETAILS_METRIC also describes the question and the answer (see `lmms_eval_results`).
     """
-    sample = to_sample(doc)
+    sample = with_duration(to_sample(doc))
     failed = failures.reason(sample.video)
     response = "" if failed is not None or not results else results[0]
     answer = answers.parse(

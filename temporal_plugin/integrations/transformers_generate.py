@@ -43,11 +43,15 @@ class BatchGenerator:
         from verl.utils.model import convert_weight_keys
 
         own = self.model.state_dict()
-        names = {next(iter(convert_weight_keys({name: own[name]}, self.model))): name for name in own}
+        names = {
+            next(iter(convert_weight_keys({name: own[name]}, self.model))): name for name in own
+        }
         names |= {name: name for name in own}
         unknown = [name for name in weights if name not in names]
         if unknown:
-            raise ValueError(f"the rollout model has no weights {unknown[:4]} ({len(unknown)} in all)")
+            raise ValueError(
+                f"the rollout model has no weights {unknown[:4]} ({len(unknown)} in all)"
+            )
         with torch.no_grad():
             for name, tensor in weights.items():
                 own[names[name]].copy_(tensor)

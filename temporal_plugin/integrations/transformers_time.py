@@ -76,6 +76,8 @@ def batch_positions(
             f"{len(video_grids)} videos without second_per_grid_ts: pass what the processor gave"
         )
     grids = [iter([] if g is None else g.tolist()) for g in (image_grids, video_grids)]
+    if token_types is None:  # a text-only batch
+        token_types = torch.zeros_like(input_ids)
     seconds = iter([] if seconds is None else [float(value) for value in seconds])
     positions = torch.zeros(3, *input_ids.shape, dtype=torch.long)
     deltas = []

@@ -6,15 +6,21 @@ from typing import Any
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
+from temporal_plugin.integrations.verl_dataset import VIDEO_FAILURE, temporal_settings
+from temporal_plugin.video.decode import VideoError
+
 logger = logging.getLogger(__name__)
 
 
 class TemporalAgentLoop(SingleTurnAgentLoop):
-    """verl's single-turn loop; a Qwen3-VL prompt goes to the server with its video unexpanded.
+    """verl's single-turn loop, with two differences.
 
-    verl sends the expanded prompt and collapses runs of `<|video_pad|>` only, but Qwen3-VL also
-    expands a timestamp before every frame: the server would expand the first frame a second time
-    and the model would answer a corrupted prompt.
+    A Qwen3-VL prompt goes to the server with its video unexpanded: verl sends the expanded prompt
+    and collapses runs of `<|video_pad|>` only, but Qwen3-VL also expands a timestamp before every
+    frame. The server would expand the first frame a second time and answer a corrupted prompt.
+
+    A video that fails in the middle of a run is handled as `data.temporal.on_bad_video` says:
+    "fail" lets verl's own rule for failed groups decide, "skip" counts it and goes on.
     """
 
     def __init__(self, *args, **kwargs):
@@ -24,6 +30,35 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
             start, end = token("<|vision_start|>"), token("<|vision_end|>")
             pad = token("<|video_pad|>")
             self.server_manager = _UnexpandedPrompts(self.server_manager, start, end, pad)
+
+    async def run(self, sampling_params: dict[str, Any], **kwargs) -> AgentLoopOutput:
+        try:
+            return await super().run(sampling_params, **kwargs)
+        except VideoError as error:
+            if temporal_settings(self.data_config)["on_bad_video"] == "fail":
+                raise
+            logger.warning("skipped: %s", error)
+            return self._without_video(list(kwargs["raw_prompt"]))
+
+    def _without_video(self, messages: list[dict]) -> AgentLoopOutput:
+        """An empty answer that scores 0, is counted and, its mask being 0, teaches nothing."""
+        text = [
+            part["text"]
+            for message in messages
+            if isinstance(message["content"], list)
+            for part in message["content"]
+            if part["type"] == "text"
+        ]
+        return AgentLoopOutput(
+            prompt_ids=self.tokenizer.encode("\n".join(text))[: self.prompt_length],
+            response_ids=[self.tokenizer.eos_token_id],
+            response_mask=[0],
+            response_logprobs=[0.0],
+            multi_modal_data={},
+            num_turns=2,
+            metrics={},
+            extra_fields={VIDEO_FAILURE: 1.0, "turn_scores": [], "tool_rewards": []},
+        )
 
 
 class _UnexpandedPrompts:
@@ -76,6 +111,3 @@ def _expanded_video_end(ids: list[int], position: int, start: int, end: int, pad
             return None
         cursor, frames = cursor + 1, frames + 1
     return cursor + 1 if frames and cursor < len(ids) else None
-
-
-__all__ = ["AgentLoopOutput", "TemporalAgentLoop", "collapse_videos"]

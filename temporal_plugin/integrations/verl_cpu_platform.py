@@ -1,6 +1,7 @@
 """A CPU platform for verl, through its platform registry (VERL_PLATFORM=cpu)."""
 
 import importlib.metadata
+import os
 import resource
 import types
 from contextlib import contextmanager
@@ -9,11 +10,19 @@ from functools import wraps
 import torch
 import torch.distributed
 
+ENVIRONMENT = {
+    "VERL_ENGINE_DEVICE": "cuda",  # the name under which verl registers its FSDP engines
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM's default takes half of the memory
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the trainer shares the same cores
+}
+
 
 def register_cpu_platform() -> None:
     """Register the platform and adapt the three calls that presume an accelerator."""
     from verl.plugin.platform import PlatformRegistry
 
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     _answer_vllm_version()
     _reduce_backend_string()
     if not torch.cuda.is_available():

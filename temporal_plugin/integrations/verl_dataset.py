@@ -16,8 +16,8 @@ import torch
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from temporal_plugin import answers, prompts
-from temporal_plugin.annotations.check import check_videos
 from temporal_plugin.annotations import load_samples
+from temporal_plugin.annotations.check import check_videos
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
 from temporal_plugin.spans import Span
@@ -27,6 +27,7 @@ from temporal_plugin.video.sampling import Sampling
 
 logger = logging.getLogger(__name__)
 ON_BAD_VIDEO = ("fail", "skip")
+VIDEO_FAILURE = "video_failure"  # 1.0 in the reward's parts of a rollout whose video failed
 
 
 class TemporalDataset(RLHFDataset):
@@ -34,7 +35,7 @@ class TemporalDataset(RLHFDataset):
 
     def _read_files_and_tokenize(self) -> None:
         samples = [sample for path in self.data_files for sample in load_samples(path)]
-        samples = drop_bad_videos(samples, _settings(self.config)["on_bad_video"])
+        samples = drop_bad_videos(samples, temporal_settings(self.config)["on_bad_video"])
         if self.max_samples > 0:
             samples = samples[: self.max_samples]
         if not samples:
@@ -54,14 +55,19 @@ class TemporalDataset(RLHFDataset):
 
     def __getitem__(self, item: int) -> dict:
         sample = Sample.from_dict(json.loads(self.dataframe[item]["sample"]))
-        settings = _settings(self.config)
+        settings = temporal_settings(self.config)
         prompt = prompts.load(settings["prompt"])
         return {
             "raw_prompt": chat(prompt, sample, settings["sampling"]),
             "data_source": sample.source or "temporal",
             "ability": sample.task,
             "reward_model": {"style": "rule", "ground_truth": answers.encode_truth(sample)},
-            "extra_info": {"index": item, "id": sample.id, "split": sample.split},
+            "extra_info": {
+                "index": item,
+                "id": sample.id,
+                "split": sample.split,
+                "contract": prompt.contract,
+            },
             "index": item,
             "agent_name": AGENT_LOOP,
             "tools_kwargs": {},
@@ -77,14 +83,13 @@ class TemporalDataset(RLHFDataset):
         return None, videos, None
 
 
-def _settings(config: Mapping) -> dict:
+def temporal_settings(config: Mapping) -> dict:
     """`data.temporal` with defaults; an unknown key or value is an error that names the allowed."""
-    given = dict(config.get("temporal") or {})
-    settings = {"prompt": "think_answer", "sampling": {}, "on_bad_video": "fail"} | given
-    unknown = sorted(set(settings) - {"prompt", "sampling", "on_bad_video"})
+    defaults = {"prompt": "think_answer", "sampling": {}, "on_bad_video": "fail"}
+    settings = defaults | dict(config.get("temporal") or {})
+    unknown = sorted(set(settings) - set(defaults))
     if unknown:
-        raise ValueError(f"unknown data.temporal setting {unknown}; allowed: prompt, sampling, "
-                         "on_bad_video")  # fmt: skip
+        raise ValueError(f"unknown data.temporal setting {unknown}; allowed: {sorted(defaults)}")
     if settings["on_bad_video"] not in ON_BAD_VIDEO:
         raise ValueError(
             f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"

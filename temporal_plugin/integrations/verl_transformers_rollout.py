@@ -155,8 +155,7 @@ class TransformersAdapter(BaseRollout):
                 "set the checkpoint engine back to its default (named_tensors)"
             )
         state = {
-            name: tensor.detach().clone()
-            async for name, tensor in ensure_async_iterator(weights)
+            name: tensor.detach().clone() async for name, tensor in ensure_async_iterator(weights)
         }
         if int(os.environ.get("RANK", "0")) == 0:
             server = ray.get_actor(f"{ACTOR_NAME}_0")

@@ -89,6 +89,10 @@ def _resize(pixels: torch.Tensor, sampling: Sampling, patch_size: int) -> torch.
             f"{'' if sampling.min_pixels else ' (the default)'}; set min_pixels to less"
         )
     height, width = qwen.smart_resize(
-        pixels.shape[2], pixels.shape[3], factor=factor, min_pixels=min_pixels, max_pixels=max_pixels
+        pixels.shape[2],
+        pixels.shape[3],
+        factor=factor,
+        min_pixels=min_pixels,
+        max_pixels=max_pixels,
     )
     return resize(pixels, [height, width], interpolation=InterpolationMode.BICUBIC, antialias=True)

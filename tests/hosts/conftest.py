@@ -35,7 +35,7 @@ def tiny_model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def data_root(tmp_path_factory, write_video):
-    """A data root with a Charades-STA file and the demo's test split: 3 videos, 5 questions in each.
+    """A data root with a Charades-STA file and the demo's test split, five questions in each.
 
     The first two videos have two questions each, the third has one.
     """

@@ -1,5 +1,7 @@
 """One question as lmms-eval asks it: messages, scores, failures."""
 
+from dataclasses import replace
+
 import pytest
 
 from temporal_plugin.annotations import Sample
@@ -57,9 +59,22 @@ def test_a_clip_rides_in_the_video_entry():
     sample = Sample(
         id="b", task="grounding", video="/b.mp4", query="q", clip=Span(3, 9), spans=(Span(1, 2),)
     )
-    parts = docs.doc_to_messages(docs.to_doc(sample, "b.mp4", "answer"))[-1]["content"]
-    video = next(part for part in parts if part["type"] == "video")
+    video, text = docs.doc_to_messages(docs.to_doc(sample, "b.mp4", "answer"))[-1]["content"]
     assert (video["start_time"], video["end_time"]) == (3.0, 9.0)
+    assert "6.00 seconds" in text["text"]
+
+
+def test_an_unknown_length_is_measured(clock_video):
+    sample = replace(SAMPLE, video=str(clock_video), duration=None)
+    doc = docs.to_doc(sample, "clock.mp4", "answer")
+    assert "8.00 seconds" in docs.doc_to_text(doc)
+    assert docs.process_results(doc, [""])["miou"]["duration"] == 8.0
+
+
+def test_a_length_that_cannot_be_measured_is_a_failed_request():
+    doc = docs.to_doc(replace(SAMPLE, video="/none.mp4", duration=None), "none.mp4", "answer")
+    assert docs.doc_to_text(doc) == SAMPLE.query
+    assert docs.process_results(doc, ["1 to 2"])["request_failure"]["score"] == 1.0
 
 
 def test_the_true_answer_scores_one(doc):

@@ -1,5 +1,7 @@
 """Our model class on tiny random checkpoints: batches, order, broken videos, settings."""
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("lmms_eval")
@@ -99,7 +101,7 @@ def test_the_model_gets_what_encode_gives(build, questions):
 def test_a_broken_video_costs_its_own_questions_only(build, questions, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video")
-    sample = Sample(id="b", task="grounding", video=str(broken), query="q", spans=(Span(1, 2),))
+    sample = replace(docs.to_sample(questions[0]), id="b", video=str(broken))
     bad = docs.to_doc(sample, broken.name, "answer")
     model = build(batch_size=3)
     whole = ask(model, questions)

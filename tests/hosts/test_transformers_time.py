@@ -13,11 +13,23 @@ from temporal_plugin.integrations.transformers_time import (
     fix_qwen2_5_vl_positions,
 )
 
-TEXT = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "num_key_value_heads": 1, "intermediate_size": 32,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}  # fmt: skip
-VISION = {"depth": 1, "hidden_size": 32, "num_heads": 2, "intermediate_size": 32,
-          "out_hidden_size": 32, "tokens_per_second": 2}  # fmt: skip
+TEXT = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "intermediate_size": 32,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
+}
+VISION = {
+    "depth": 1,
+    "hidden_size": 32,
+    "num_heads": 2,
+    "intermediate_size": 32,
+    "out_hidden_size": 32,
+    "tokens_per_second": 2,
+}
 
 UPSTREAM = """
 import torch
@@ -73,15 +85,12 @@ def test_a_video_without_seconds_is_refused(model):
 def test_same_positions_as_vllm(model):
     """The rollout engine's own code, where it is installed."""
     vllm = pytest.importorskip("vllm.model_executor.models.qwen2_5_vl", reason="no vLLM here")
-    grids = [(1, 5, 4, 4, 2 * 1.03), (30, 3, 2, 2, 2 * 0.7)]  # offset, t, h, w, positions a grid
-    types = [0] + [2] * 80 + [0] * 3
-    types = types[:1] + [2] * 80 + [0] * 9
-    types[85:85] = [2] * 12
+    types = [0] + [2] * 80 + [0] * 4 + [2] * 12 + [0] * 5
 
     class Server:
         def iter_mm_grid_thw(self, _features):
-            yield 1, 5, 4, 4, grids[0][4]
-            yield 85, 3, 2, 2, grids[1][4]
+            yield 1, 5, 4, 4, 2 * 1.03  # offset, t, h, w, positions per grid step
+            yield 85, 3, 2, 2, 2 * 0.7
 
     expected, delta = vllm.Qwen2_5_VLForConditionalGeneration.get_mrope_input_positions(
         Server(), [0] * len(types), []

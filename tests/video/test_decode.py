@@ -77,7 +77,9 @@ def test_errors_name_file_and_remedy(tmp_path, clock_video):
 
 
 def test_contradicting_pixel_limits_name_both(clock_video):
-    with pytest.raises(ValueError, match=r"max_pixels is 3136 but min_pixels is \d+ \(the default\)"):
+    with pytest.raises(
+        ValueError, match=r"max_pixels is 3136 but min_pixels is \d+ \(the default\)"
+    ):
         load_frames(clock_video, Sampling(max_pixels=56 * 56))
 
 

@@ -49,9 +49,7 @@ def test_an_image_has_no_time():
 
 
 def test_two_videos_take_their_own_seconds():
-    found = positions(
-        [2, 2, 0, 2, 2], video_grids=[(2, 2, 2), (2, 2, 2)], seconds=[1.0, 3.0]
-    )
+    found = positions([2, 2, 0, 2, 2], video_grids=[(2, 2, 2), (2, 2, 2)], seconds=[1.0, 3.0])
     assert found[0].tolist() == [0, 2, 3, 4, 10]
 
 

@@ -166,7 +166,7 @@ def tiou(pred: Spans, truth: Spans, duration_seconds: float) -> float:
     overlap = iou(pred, truth)
     if overlap == 0.0:
         return 0.0
-    predicted, true = hull(pred), hull(truth)
+    predicted, true = _single(pred) or hull(pred), _single(truth) or hull(truth)
     start_error = abs(predicted.start_seconds - true.start_seconds) / duration_seconds
     end_error = abs(predicted.end_seconds - true.end_seconds) / duration_seconds
     return overlap * max(0.0, 1.0 - start_error) * max(0.0, 1.0 - end_error)

@@ -2,10 +2,19 @@ import json
 import time
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from temporal_plugin.answers import CONTRACTS, PROBLEMS, Answer, parse, render
+from temporal_plugin.answers import (
+    CONTRACTS,
+    PROBLEMS,
+    Answer,
+    contract_named,
+    parse,
+    render,
+)
+from temporal_plugin.answers.parser import _full
+from temporal_plugin.answers.plain import read_plain
 from temporal_plugin.spans import Span
 
 
@@ -64,6 +73,7 @@ ONE_SPAN = [
     "0 min 5 s to 0 min 9 s",
     "0m05s - 0m09s",
     # roles
+    "00:05–00:09 (5.0s to 9.0s)",
     "starts at 5 and ends at 9",
     "The event starts at 5.0s and ends at 9.0s.",
     "It begins at 5 seconds, when the door opens, and finishes at 9 seconds",
@@ -371,6 +381,9 @@ OPTIONS = ("red", "blue", "a green car", "because of the rain")
         ("<time>[5, 9]</time> The answer is B.", "B"),
         ("(A) red (B) blue (C) a green car (D) because of the rain. So it is (B).", "B"),
         ("Not (A), it is (B)", "B"),
+        ("I believe B is correct.", "B"),
+        ("B is the right answer", "B"),
+        ("the answer is b", "B"),
         ("Option A is wrong. Option B is right.", "B"),
         ("Option B is right, option A is wrong.", "B"),
         ("I looked at it.\nB", "B"),
@@ -535,12 +548,14 @@ STYLES = [
 
 
 @pytest.mark.parametrize("style", STYLES)
+@settings(deadline=None)
 @given(span=gold_spans)
 def test_a_formatted_span_is_read_back(style, span):
     text = style.format(s=span.start_seconds, e=span.end_seconds)
     assert parse(text).spans == (span,)
 
 
+@settings(deadline=None)
 @given(span=gold_spans.filter(lambda span: span.end_seconds < 99 * 3600))
 def test_a_clock_is_read_back(span):
     text = f"{clock(span.start_seconds)} - {clock(span.end_seconds)}"
@@ -553,6 +568,7 @@ exact = st.floats(0.0, 1e8, allow_nan=False)
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
+@settings(deadline=None)
 @given(bounds=st.tuples(exact, exact), reasoning=st.sampled_from(["", "He walks 1 to 3."]))
 def test_a_rendered_answer_is_read_back_exactly(contract, bounds, reasoning):
     span = Span(*sorted(bounds))
@@ -587,15 +603,72 @@ def test_rendering_what_a_contract_cannot_hold():
 
 
 pieces = st.sampled_from(
-    "<think> </think> <answer> </answer> <time> </time> <glue> </glue> \\boxed{ } { [ ( ) ] , : . "
-    "; - – to and from between start end start_time \" ' 5 9 12.5 00:12 1e400 -3 NaN Infinity % s "
-    "minutes not does occur answer is option B (C) ? ! \\ \n ５ İ \ud800 \x00".split(" ")
+    [
+        "<think>",
+        "</think>",
+        "<answer>",
+        "</answer>",
+        "<time>",
+        "</time>",
+        "<glue>",
+        "</glue>",
+        "\\boxed{",
+        "}",
+        "{",
+        "[",
+        "(",
+        ")",
+        "]",
+        ",",
+        ":",
+        ".",
+        ";",
+        "-",
+        "–",
+        "to",
+        "and",
+        "from",
+        "between",
+        "start",
+        "end",
+        "start_time",
+        '"',
+        "'",
+        "5",
+        "9",
+        "12.5",
+        "00:12",
+        "1e400",
+        "-3",
+        "NaN",
+        "Infinity",
+        "%",
+        "s",
+        "minutes",
+        "not",
+        "does",
+        "occur",
+        "answer",
+        "is",
+        "option",
+        "B",
+        "(C)",
+        "?",
+        "!",
+        "\\",
+        "\n",
+        "５",
+        "İ",
+        "\ud800",
+        "\x00",
+    ]
 )
 hostile = st.lists(pieces, max_size=60).flatmap(
     lambda parts: st.sampled_from(["", " "]).map(lambda glue: glue.join(parts))
 )
 
 
+@settings(deadline=None)
 @given(text=st.one_of(hostile, st.text(max_size=300)), with_options=st.booleans())
 @example(text="1 - 5 to 9", with_options=False)
 @example(text="<answer><time></answer></time>", with_options=True)
@@ -609,9 +682,78 @@ def test_any_text_gives_a_value(text, with_options):
         assert answer.choice is None or "A" <= answer.choice <= "Z"
 
 
+@settings(deadline=None)
 @given(st.recursive(st.none() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=20))
 def test_any_json_gives_a_value(value):
     assert isinstance(parse(json.dumps({"spans": value})), Answer)
+
+
+blocks = st.sampled_from(
+    [
+        "",
+        "<think>",
+        "</think>",
+        "<answer>",
+        "<time>",
+        "<Answer>",
+        "He walks.",
+        "Is it so?",
+        "from 1 to 3",
+        "The answer is 1 to 3.",
+        "It does not occur",
+        "in frames",
+        "-",
+        "3 and",
+        ",",
+    ]
+)
+plain_ends = st.sampled_from(
+    [
+        "<answer>{}</answer>",
+        "<time>{}</time>",
+        "<answer>{}</answer> Yes.",
+        "He jumps from {}.",
+        "It is {}",
+        " between {}",
+        "<answer>{}</answer></think>",
+        "{}?",
+        "from {} \n",
+    ]
+)
+plain_ranges = st.sampled_from(
+    [
+        "5 to 9",
+        "5.0s to 9.0s",
+        "9 to 5",
+        "40 to 50",
+        "5 and 9 seconds",
+        "[5, 9]",
+        "1950 to 1960",
+        '{"start_time": "5", "end_time": "9"}',
+        "from 5 - 9",
+        "5",
+        "B",
+        "12,5 to 17,0",
+        " 5~9 ",
+    ]
+)
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.lists(blocks, max_size=5), plain_ends, plain_ranges, st.booleans())
+@example(["He walks from 1 to 3 and"], "then from {}.", "5 to 9", False)
+def test_the_short_way_agrees_with_the_full_parser(parts, end, said, asked):
+    text = " ".join([*parts, end.format(said)])
+    question = "what is it from 5 to 9" if asked else None
+    short = read_plain(text, 30.0, question)
+    if short is not None:
+        assert short == _full(text, None, 30.0, contract_named("free"), question)
+
+
+@pytest.mark.parametrize("style", ["{}<answer>5 to 9</answer>", "{}He jumps from 5 to 9 s."])
+def test_the_short_way_is_taken(style):
+    for reasoning in ("", "From 1 to 3 he walks. " + "And then he turns around. " * 4):
+        assert read_plain(style.format(reasoning), None, None) is not None
 
 
 MEGABYTE = 1_000_000
@@ -668,7 +810,7 @@ def test_a_hostile_megabyte_takes_little_time(name):
     for options in (None, OPTIONS):
         parse(text, options=options, question="When between 5 and 9 does it happen?")
     parse("<think>a</think><answer>" + text, contract="think_answer_json")
-    assert time.process_time() - began < 3 * 2.0
+    assert time.process_time() - began < 3 * 1.0  # measured: 0.2 at most, on an idle core
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from temporal_plugin.spans import Span, hull, iop, iou, merged, tiou
@@ -117,6 +117,7 @@ def test_merged_joins_what_touches():
     assert merged([Span(5, 8), Span(0, 5), Span(9, 9)]) == [Span(0, 8), Span(9, 9)]
 
 
+@settings(deadline=None)
 @given(span_sets, span_sets)
 def test_overlaps_stay_within_bounds(a, b):
     assert 0.0 <= iou(a, b) <= 1.0
@@ -125,6 +126,7 @@ def test_overlaps_stay_within_bounds(a, b):
     assert 0.0 <= tiou(a, b, 1e6) <= iou(a, b)
 
 
+@settings(deadline=None)
 @given(span_sets)
 def test_the_same_spans_score_exactly_one(spans):
     assert iou(spans, spans) == 1.0
@@ -133,6 +135,7 @@ def test_the_same_spans_score_exactly_one(spans):
     assert tiou(spans, spans, 1.0) == 1.0
 
 
+@settings(deadline=None)
 @given(any_span, any_span)
 def test_one_span_and_a_sequence_of_one_are_the_same(a, b):
     assert iou(a, b) == iou([a], (b,)) == pytest.approx(iou([a, a], [b, b]))

@@ -119,7 +119,7 @@ def without_tags(text: str) -> str:
 
 def without_echo(text: str, question: str | None) -> str:
     """The text with repetitions of the question cut out, so that its times are no answer."""
-    needle = _needle(question) if question else ""
+    needle = echo_of(question)
     if not needle:
         return text
     lowered = text.lower()
@@ -136,8 +136,10 @@ def without_echo(text: str, question: str | None) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _needle(question: str) -> str:
-    """What to look for; nothing if the question is short or has no digit, so holds no times."""
+def echo_of(question: str | None) -> str:
+    """How a repetition of `question` reads; "" if it is short or has no digit, so no times."""
+    if not question:
+        return ""
     needle = question.strip().rstrip("?.! ").lower()
     return needle if len(needle) >= 12 and re.search(r"\d", needle) else ""
 

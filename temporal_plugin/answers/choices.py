@@ -26,10 +26,13 @@ _CUED = re.compile(
     rf"""(?i:answer|option|choice|choose|select|pick)
     [\s"'`*_]{{0,4}}(?i:(?:is|would\ be|should\ be|must\ be)\b|:|=)?[\s"'`*_:]{{0,4}}
     (?i:(?:the\ )?(?:correct\ |best\ |final\ )?(?:option|choice|answer|letter)\ (?:is\ )?)?
-    {_WRAP}([A-Z])(?![\w'’-])
+    {_WRAP}([A-Z]|[b-hj-z](?=[\s.)\]*]{{0,4}}\Z))(?![\w'’-])
     (?:(?=[\s"'`*_)\]}}$]{{0,4}}(?:[.,:;)!]|$|\n))|(?=[)\]}}"'`*])|(?<![AI])|(?=\ {_REASON}))
     {_WRONG}""",
     re.VERBOSE,
+)
+_STATED = re.compile(
+    r"[A-Z](?<!\w[A-Z])(?=[)\]*\"']{0,3} (?:is|seems|looks) (?:the )?(?:correct|right|best|answer))"
 )
 _PARENTHESISED = re.compile(rf"\(([A-Z])\){_WRONG}")
 _LINE = re.compile(r"[ \t*]{0,4}([A-Z])(?:[.):](?: .{0,300})?|[ \t*]{0,4})")
@@ -62,6 +65,7 @@ def read_choice(text: str, options: Sequence[str] | None, *, explicit: bool) -> 
         _equal_words(text, words)
         or (_leading(text, allowed) if explicit else None)
         or _last_cued(text, allowed)
+        or _last_stated(text, allowed)
         or _last_parenthesised(text, allowed, known=bool(options))
         or (_leading(text, allowed) if short else None)
         or (_last_line(text, allowed) if options else None)
@@ -99,6 +103,12 @@ def _last_cued(text: str, allowed: str) -> str | None:
         if choice:
             return choice
     return None
+
+
+def _last_stated(text: str, allowed: str) -> str | None:
+    """The letter of the last "B is correct"."""
+    letters = [letter for letter in _STATED.findall(text) if letter in allowed]
+    return letters[-1] if letters else None
 
 
 def _last_parenthesised(text: str, allowed: str, *, known: bool) -> str | None:

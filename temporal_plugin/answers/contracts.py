@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from temporal_plugin.answers import model
@@ -21,18 +21,18 @@ class Contract:
     Attributes:
         name: the key in `CONTRACTS`.
         blocks: (tag, form) pairs; the form None is free text. No blocks: any text will do.
+        asks_choice, asks_spans: what some block of it must hold.
     """
 
     name: str
     blocks: tuple[tuple[str, Form | None], ...] = ()
+    asks_choice: bool = field(init=False)
+    asks_spans: bool = field(init=False)
 
-    @property
-    def asks_choice(self) -> bool:
-        return any(form == "choice" for _, form in self.blocks)
-
-    @property
-    def asks_spans(self) -> bool:
-        return any(form not in (None, "choice") for _, form in self.blocks)
+    def __post_init__(self) -> None:
+        forms = {form for _, form in self.blocks if form}
+        object.__setattr__(self, "asks_choice", "choice" in forms)
+        object.__setattr__(self, "asks_spans", bool(forms - {"choice"}))
 
 
 _THINK = ("think", None)
@@ -82,8 +82,10 @@ def follows(contract: Contract, text: str, answer: Answer) -> bool:
         return False
     if contract.asks_spans and not answer.spans:
         return False
-    forms = zip(contract.blocks, contents, strict=True)
-    return all(form != "json" or _is_start_end_object(content) for (_, form), content in forms)
+    for (_, form), content in zip(contract.blocks, contents, strict=True):
+        if form == "json" and not _is_start_end_object(content):
+            return False
+    return True
 
 
 def _exact_blocks(contract: Contract, text: str) -> list[str] | None:

@@ -51,7 +51,7 @@ _BARE_REFUSAL = frozenset(("none", "null", "n/a", "no", "never", "[]", "not foun
 _REFUSAL_TAIL = 400  # characters at the end in which a text without times can refuse
 _REFUSAL_REACH = 128  # characters before an answer in which it can be refused
 _REFUSAL_FAR = 4096  # characters at the end beyond which no refusal is looked for
-_REFUSAL_HINTS = ("not ", "no ", "n't", "n’t", "n/a", "never", "unable", "impossible")
+REFUSAL_HINTS = ("not ", "no ", "n't", "n’t", "n/a", "never", "unable", "impossible")
 
 _LONGEST_PAIR = 96
 _TWO_NUMBERS_GAP = frozenset((",", ", ", " ", "\n", ",\n", ";", "; "))
@@ -112,7 +112,7 @@ def _checked(
         spans.append(Span(start, end))
     if duration_seconds is not None and all(s.start_seconds >= duration_seconds for s in spans):
         return (), model.OUTSIDE
-    return tuple(spans), None
+    return tuple(dict.fromkeys(spans)), None  # "00:05-00:09 (5 s to 9 s)" says it twice
 
 
 def _final_group(text: str, found: list[Found]) -> list[Found]:
@@ -159,7 +159,7 @@ def _refusal(text: str, group: list[Found]) -> str | None:
     begin = group[0].begin - _REFUSAL_REACH if group else len(text) - _REFUSAL_TAIL
     tail = text[max(0, begin, len(text) - _REFUSAL_FAR) :]
     begin = len(text) - len(tail)
-    hinted = any(hint in tail for hint in _REFUSAL_HINTS)
+    hinted = any(hint in tail for hint in REFUSAL_HINTS)
     refusals = list(_REFUSAL.finditer(text, begin)) if hinted else []
     if not refusals:
         bare = not group and text.strip(" \n.`\"'") in _BARE_REFUSAL

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from temporal_plugin.answers import model
-from temporal_plugin.answers.blocks import (
-    THINK,
-    THINK_END,
-    Located,
-    locate,
-    without_echo,
-    without_questions,
-)
+from temporal_plugin.answers.blocks import Located, locate, without_echo, without_questions
 from temporal_plugin.answers.choices import read_choice
 from temporal_plugin.answers.contracts import Contract, contract_named, follows
 from temporal_plugin.answers.final import read_spans
 from temporal_plugin.answers.model import Answer
-from temporal_plugin.spans import Span
-
-# The answer nearly every trained model gives. Only ever matched against short texts: its
-# runs of white space could otherwise be tried against each other.
-_PLAIN = re.compile(
-    r"\s*(?:from |between )?(\d{1,9}(?:\.\d{1,9})?)\s*(?:s|secs?|seconds?)?"
-    r"\s*(?:to|and|-|–|—|~)\s*(\d{1,9}(?:\.\d{1,9})?)\s*(?:s|secs?|seconds?)?\.?\s*"
-)
-_PLAIN_OBJECT = re.compile(
-    r'\s*\{\s*"start(?:_time)?"\s*:\s*"?(\d{1,9}(?:\.\d{1,9})?)"?\s*,'
-    r'\s*"end(?:_time)?"\s*:\s*"?(\d{1,9}(?:\.\d{1,9})?)"?\s*\}\s*'
-)
-_LONGEST_PLAIN = 96
+from temporal_plugin.answers.plain import read_plain
 
 
 def parse(
@@ -62,7 +42,7 @@ def parse(
         return Answer(problem=model.NOT_TEXT)
     answer = None
     if not options and not shape.asks_choice:
-        answer = _plain(text, duration_seconds)
+        answer = read_plain(text, duration_seconds, question)
     if answer is None:
         answer = _full(text, options, duration_seconds, shape, question)
     if follows(shape, text, answer):
@@ -72,29 +52,6 @@ def parse(
 
 def _well_formed(answer: Answer) -> Answer:
     return Answer(answer.spans, answer.choice, answer.reasoning, answer.problem, True)
-
-
-def _plain(text: str, duration_seconds: float | None) -> Answer | None:
-    """The answer of a text that ends in `<answer>a to b</answer>`, None if it is not so plain."""
-    at = text.rfind("<answer>")
-    end = text.find("</answer>", at) if at >= 0 else -1
-    if not at < end <= at + _LONGEST_PLAIN or text.find(THINK_END, end) >= 0:
-        return None
-    begin = at + len("<answer>")
-    match = _PLAIN.fullmatch(text, begin, end) or _PLAIN_OBJECT.fullmatch(text, begin, end)
-    if match is None:
-        return None
-    reasoning = text[:at].strip()
-    if reasoning.startswith(THINK):
-        if not reasoning.endswith(THINK_END):  # perhaps a thought only: look closer
-            return None
-        reasoning = reasoning[len(THINK) : -len(THINK_END)].strip()
-    start, stop = float(match[1]), float(match[2])
-    if start > stop:
-        return Answer(reasoning=reasoning, problem=model.REVERSED)
-    if duration_seconds is not None and start >= duration_seconds:
-        return Answer(reasoning=reasoning, problem=model.OUTSIDE)
-    return Answer((Span(start, stop),), None, reasoning)
 
 
 def _full(

@@ -90,8 +90,8 @@ class Event:
 def plan(settings: ClipSettings, seed: int, split: str, index: int) -> list[Event]:
     """The events of one clip; the same arguments always give the same events.
 
-    Edges lie on half seconds and an event lasts 1 to 3 seconds. The first two events are asked
-    about; a third one, where there is room for it, only distracts.
+    Edges lie on whole seconds and an event lasts 1 to 3 seconds. There are two events and, where
+    a lane has room for it, a third one.
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     colours = [str(colour) for colour in rng.permutation(list(COLOURS))[:3]]
@@ -101,15 +101,15 @@ def plan(settings: ClipSettings, seed: int, split: str, index: int) -> list[Even
     lanes = [*rng.permutation(LANES), int(rng.integers(LANES))]
     events: list[Event] = []
     for lane, colour, shape in zip(lanes, colours, shapes, strict=True):
-        length = int(rng.integers(2, 7))  # in half seconds
-        start = int(rng.integers(0, int(settings.duration_seconds * 2) - length + 1))
+        length = int(rng.integers(1, 4))
+        start = int(rng.integers(0, int(settings.duration_seconds) - length + 1))
         event = Event(
             kind=str(rng.choice(list(WORDINGS))),
             colour=colour,
             shape=shape,
             lane=int(lane),
-            start_seconds=start / 2,
-            end_seconds=(start + length) / 2,
+            start_seconds=float(start),
+            end_seconds=float(start + length),
             centre=float(rng.uniform(0.25, 0.75)),
             rightwards=bool(rng.random() < 0.5),
         )
@@ -207,12 +207,12 @@ def _with_progress(items: Iterable[list[dict]], total: int, show: bool) -> Itera
 
 
 def _write_clip(out: Path, settings: ClipSettings, seed: int, split: str, index: int) -> list[dict]:
-    """Writes one mp4 and returns its rows: two questions, about different events."""
+    """Writes one mp4 and returns its rows: one question about each event."""
     noise_seed = [seed, SPLITS.index(split), index]
     events = plan(settings, seed, split, index)
     name = f"{split}_{index:04d}"
     encode(out / "videos" / f"{name}.mp4", draw(settings, events, noise_seed), settings)
-    wordings = np.random.default_rng([*noise_seed, 2]).integers(0, 3, size=2)
+    wordings = np.random.default_rng([*noise_seed, 2]).integers(0, 3, size=len(events))
     return [
         {
             "id": f"demo_{name}_{number}",
@@ -225,7 +225,7 @@ def _write_clip(out: Path, settings: ClipSettings, seed: int, split: str, index:
             "split": split,
             "extra": {"kind": event.kind},
         }
-        for number, (event, wording) in enumerate(zip(events[:2], wordings, strict=True))
+        for number, (event, wording) in enumerate(zip(events, wordings, strict=True))
     ]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: more than any answer of the contract needs (`<answer>12.5 to 14.0</answer>` has 13 tokens)
+#: more than any answer of the contract needs (`<answer>12.50 to 14.00</answer>` has 17 tokens)
 MAX_ANSWER_TOKENS = 24
 EVALUATION_BATCH = 50
 IGNORED_LABEL = -100
@@ -46,8 +46,8 @@ class Row:
 
 
 def answer_text(span: Span) -> str:
-    """The answer in the form of the contract `answer`, seconds with one decimal."""
-    return f"<answer>{span.start_seconds:.1f} to {span.end_seconds:.1f}</answer>"
+    """The answer in the form of the contract `answer`, seconds with two decimals."""
+    return f"<answer>{span.start_seconds:.2f} to {span.end_seconds:.2f}</answer>"
 
 
 def encode_samples(samples: Sequence[Sample], processor: Any, settings: DemoSettings) -> list[Row]:

@@ -9,15 +9,6 @@ from typing import Any
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl")
 ROLLOUTS = ("transformers", "vllm")
-STEPS = (
-    "clips",
-    "model",
-    "cold_start",
-    "evaluate_before",
-    "train",
-    "evaluate_after",
-    "report",
-)
 #: edge in pixels of one patch of the vision tower; two patches a side become one token
 PATCH_SIZES = {"qwen2_5_vl": 14, "qwen3_vl": 16}
 
@@ -37,8 +28,8 @@ class ClipSettings:
         ValueError: edge_pixels is no positive multiple of 64.
     """
 
-    train: int = 260
-    validation: int = 50
+    train: int = 320
+    validation: int = 40
     test: int = 100
     duration_seconds: float = 8.0
     frames_per_second: int = 10
@@ -67,8 +58,29 @@ class ColdStartSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class GrpoSettings:
+    """The GRPO run; everything else is in the recipe `tiny_cpu`.
+
+    Attributes:
+        evaluate_every: steps between two validations, each with a checkpoint.
+        overrides: further hydra overrides for `verl.trainer.main_ppo`.
+    """
+
+    steps: int = 40
+    prompts_per_step: int = 16
+    rollouts_per_prompt: int = 8
+    learning_rate: float = 3e-4
+    evaluate_every: int = 10
+    overrides: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class DemoSettings:
     """Settings of one run of the demo.
+
+    Attributes:
+        out: folder of everything that is written.
+        threads: CPU threads of each process.
 
     Raises:
         ValueError: an unknown model family or rollout.
@@ -82,7 +94,7 @@ class DemoSettings:
     prompt: str = "answer"
     clips: ClipSettings = ClipSettings()
     cold_start: ColdStartSettings = ColdStartSettings()
-    train_steps: int = 30
+    grpo: GrpoSettings = GrpoSettings()
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -119,10 +131,28 @@ class DemoSettings:
         return self.out / "demo"
 
     @property
-    def run_dir(self) -> Path:
-        """Folder of everything that depends on the seed, the model family and the rollout."""
-        return self.out / f"{self.family}_{self.rollout}_seed{self.seed}"
+    def model_dir(self) -> Path:
+        """Folder of the randomly initialised model."""
+        return self.out / "model"
+
+    @property
+    def cold_start_dir(self) -> Path:
+        """Folder of the model after the cold start."""
+        return self.out / "cold_start"
+
+    @property
+    def train_dir(self) -> Path:
+        """Folder of the GRPO run: metrics and checkpoints."""
+        return self.out / "train"
+
+    @property
+    def report_dir(self) -> Path:
+        """Folder of the table and the picture."""
+        return self.out / "report"
 
     def as_json(self) -> str:
-        """All settings as one JSON text (the stamp that tells whether a step is up to date)."""
-        return json.dumps(dataclasses.asdict(self), default=str, sort_keys=True)
+        """All settings that decide the results, as one JSON text."""
+        values = dataclasses.asdict(self)
+        for name in ("out", "threads"):
+            del values[name]
+        return json.dumps(values, sort_keys=True)

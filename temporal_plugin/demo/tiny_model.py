@@ -50,7 +50,9 @@ HIDDEN, HEADS, VISION_HIDDEN = 128, 4, 64
 VOCABULARY_MULTIPLE = 64
 
 
-def build(family: str, out: Path, seed: int, texts: Iterable[str]) -> Path:
+def build(
+    family: str, out: Path, seed: int, texts: Iterable[str], sentences: Iterable[str] = ()
+) -> Path:
     """Writes a randomly initialised model with its processor.
 
     Args:
@@ -58,6 +60,7 @@ def build(family: str, out: Path, seed: int, texts: Iterable[str]) -> Path:
         out: folder to write; created where missing.
         seed: decides the weights.
         texts: prompts and answers that the tokenizer is trained on.
+        sentences: fixed parts of the prompts; each becomes one token, so that sequences are short.
 
     Returns:
         `out`.
@@ -70,7 +73,7 @@ def build(family: str, out: Path, seed: int, texts: Iterable[str]) -> Path:
 
     if family not in FAMILIES:
         raise ValueError(f"model family {family!r} is unknown; use one of {FAMILIES}")
-    tokenizer = train_tokenizer(texts)
+    tokenizer = train_tokenizer(texts, sentences)
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     vocabulary = -(-len(tokenizer) // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
     torch.manual_seed(seed)
@@ -89,7 +92,7 @@ def build(family: str, out: Path, seed: int, texts: Iterable[str]) -> Path:
     return out
 
 
-def train_tokenizer(texts: Iterable[str]) -> Any:
+def train_tokenizer(texts: Iterable[str], sentences: Iterable[str] = ()) -> Any:
     """A byte-level BPE tokenizer: any text can be written in it, ours in few tokens.
 
     Digits stay single tokens, so that a time is read and written place by place.
@@ -111,7 +114,8 @@ def train_tokenizer(texts: Iterable[str]) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
+    whole = [*sentences, *TAGS]
+    tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in whole])
     tokenizer.add_special_tokens(
         [AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
     )

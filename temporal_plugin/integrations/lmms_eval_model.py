@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from temporal_plugin.integrations import lmms_eval_failures as failures
 from temporal_plugin.integrations.transformers_time import fix_qwen2_5_vl_positions
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import load_frames
+from temporal_plugin.video.frames import Frames
 from temporal_plugin.video.model_inputs import encode, pad_batch
 from temporal_plugin.video.sampling import Sampling
 
@@ -96,6 +98,8 @@ class TemporalQwenVL(lmms):
         if config.model_type == "qwen2_5_vl":
             fix_qwen2_5_vl_positions()
         self.patch_size = config.vision_config.patch_size
+        # questions about one video stand together, so that the last two videos are enough
+        self.frames = lru_cache(maxsize=2)(self._load_frames)
         self.processor = AutoProcessor.from_pretrained(pretrained)
         self.tokenizer = self.processor.tokenizer
         # as in training's rollout: no video stands behind a placeholder that the model writes
@@ -155,29 +159,24 @@ class TemporalQwenVL(lmms):
                 waiting.append(pool.submit(self._encode, batches[number + 1]))
             yield batch, waiting.pop(0).result()
 
+    def _load_frames(self, video: str, clip: Span | None) -> Frames:
+        return load_frames(video, self.sampling, clip=clip, patch_size=self.patch_size)
+
     def _encode(self, batch: list[Question]) -> list[dict | None]:
         """Model inputs of each question, None where its video cannot be read."""
-        decoded: dict[tuple, Any] = {}  # questions about one video stand together
         rows: list[dict | None] = []
         for question in batch:
             if question.video is None:  # left out by the task: already known as failed
                 rows.append(None)
                 continue
-            key = (question.video, question.clip)
             try:
-                if key not in decoded:
-                    decoded[key] = load_frames(
-                        question.video,
-                        self.sampling,
-                        clip=question.clip,
-                        patch_size=self.patch_size,
-                    )
+                frames = self.frames(question.video, question.clip)
             except ValueError as error:  # VideoError, and pictures of a shape beyond all limits
                 logger.error(f"a question goes unanswered: {error}")
                 failures.record(question.video, str(error))
                 rows.append(None)
                 continue
-            rows.append(encode(self.processor, question.messages, [decoded[key]]))
+            rows.append(encode(self.processor, question.messages, [frames]))
         return rows
 
     @torch.inference_mode()

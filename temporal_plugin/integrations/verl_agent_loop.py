@@ -15,9 +15,9 @@ logger = logging.getLogger(__name__)
 class TemporalAgentLoop(SingleTurnAgentLoop):
     """verl's single-turn loop, with two differences.
 
-    A Qwen3-VL prompt goes to the server with its video unexpanded: verl sends the expanded prompt
-    and collapses runs of `<|video_pad|>` only, but Qwen3-VL also expands a timestamp before every
-    frame. The server would expand the first frame a second time and answer a corrupted prompt.
+    A Qwen3-VL prompt goes to vLLM with its video unexpanded: verl sends the expanded prompt and
+    collapses runs of `<|video_pad|>` only, but Qwen3-VL also expands a timestamp before every
+    frame. vLLM would expand the first frame a second time and answer a corrupted prompt.
 
     A video that fails in the middle of a run is handled as `data.temporal.on_bad_video` says:
     "fail" lets verl's own rule for failed groups decide, "skip" counts it and goes on.
@@ -25,7 +25,8 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        if type(self.processor).__name__ == "Qwen3VLProcessor":
+        expands_again = self.rollout_config.name == "vllm"
+        if expands_again and type(self.processor).__name__ == "Qwen3VLProcessor":
             token = self.tokenizer.convert_tokens_to_ids
             start, end = token("<|vision_start|>"), token("<|vision_end|>")
             pad = token("<|video_pad|>")

@@ -83,6 +83,12 @@ def test_answers_do_not_depend_on_the_batch(build, questions):
     assert ask(build(batch_size="4"), questions) == one_by_one
 
 
+def test_a_video_is_decoded_once_for_all_its_questions(build, questions):
+    model = build(batch_size=1, workers=1)
+    ask(model, questions)
+    assert model.frames.cache_info().misses == 3
+
+
 def test_the_model_gets_what_encode_gives(build, questions):
     model = build()
     sample = docs.to_sample(questions[0])

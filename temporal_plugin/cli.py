@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from temporal_plugin.demo import command
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -25,6 +27,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at annotation files and videos.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.command("demo", epilog=command.EXAMPLE)(command.demo)
 
 
 @app.callback()

@@ -1,8 +1,8 @@
 """Short synthetic clips with events, distractors and natural-language queries.
 
-A clip is a noisy grey background on which two or three coloured shapes act, each in its own
-horizontal lane (so that none ever hides another) and each for its own span of time. A query names
-one of them; colour and shape together are unique in a clip, so a query has exactly one true span.
+A clip is a noisy grey background on which one to three coloured shapes act, each for its own span
+of time and in a lane where it hides no other. A query names one of them, the others distract.
+Colours and shapes do not repeat within a clip, so a query has exactly one true span.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ WORDINGS = {
 }
 SPLITS = ("train", "validation", "test")
 LANES = 2
-#: share of clips in which two events share their colour
-SAME_COLOUR = 0.25
+#: share of clips with one, two and (room given) three events
+EVENT_COUNTS = (0.4, 0.4, 0.2)
 #: raised whenever the pixels or the queries of a clip change, so that old clips are rewritten
 VERSION = 1
 
@@ -90,16 +90,14 @@ class Event:
 def plan(settings: ClipSettings, seed: int, split: str, index: int) -> list[Event]:
     """The events of one clip; the same arguments always give the same events.
 
-    Edges lie on whole seconds and an event lasts 1 to 3 seconds. There are two events and, where
-    a lane has room for it, a third one.
+    Edges lie on whole seconds and an event lasts 1 to 3 seconds. There are one to three events.
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     colours = [str(colour) for colour in rng.permutation(list(COLOURS))[:3]]
     shapes = [str(shape) for shape in rng.permutation(SHAPES)]
-    if rng.random() < SAME_COLOUR:
-        colours[1] = colours[0]  # only the shape tells the two apart
     lanes = [*rng.permutation(LANES), int(rng.integers(LANES))]
     events: list[Event] = []
+    count = int(rng.choice([1, 2, 3], p=EVENT_COUNTS))
     for lane, colour, shape in zip(lanes, colours, shapes, strict=True):
         length = int(rng.integers(1, 4))
         start = int(rng.integers(0, int(settings.duration_seconds) - length + 1))
@@ -115,7 +113,7 @@ def plan(settings: ClipSettings, seed: int, split: str, index: int) -> list[Even
         )
         if not any(event.hides(other) for other in events):
             events.append(event)
-    return events
+    return events[:count]
 
 
 def draw(settings: ClipSettings, events: list[Event], noise_seed: list[int]) -> np.ndarray:
@@ -123,7 +121,7 @@ def draw(settings: ClipSettings, events: list[Event], noise_seed: list[int]) -> 
     rng = np.random.default_rng([*noise_seed, 1])
     edge, rate = settings.edge_pixels, settings.frames_per_second
     count = round(settings.duration_seconds * rate)
-    blocks = rng.normal(0, 10, size=(edge // 8 + 1, edge // 8 + 1))
+    blocks = rng.normal(0, 6, size=(edge // 8 + 1, edge // 8 + 1))
     texture = np.kron(blocks, np.ones((8, 8)))[:edge, :edge]
     # a few noise pictures in turn look like camera noise and cost a tenth of fresh ones
     noise = rng.normal(0, 4, size=(5, edge, edge))

@@ -40,9 +40,7 @@ def demo(
     from temporal_plugin.demo.settings import DemoSettings
 
     try:
-        settings = DemoSettings(
-            out=out, seed=seed, family=model, rollout=rollout, threads=threads
-        )
+        settings = DemoSettings(out=out, seed=seed, family=model, rollout=rollout, threads=threads)
         run.run(settings, step or ())
     except (ValueError, run.StepFailed) as error:
         typer.echo(f"error: {error}", err=True)

@@ -14,6 +14,16 @@ TASK = "temporal_grounding_demo"
 BATCH_SIZE = 32
 
 
+def before_dir(settings: DemoSettings) -> Path:
+    """Folder of the results after the cold start."""
+    return settings.out / "evaluate_before"
+
+
+def after_dir(settings: DemoSettings) -> Path:
+    """Folder of the results after GRPO."""
+    return settings.out / "evaluate_after"
+
+
 def command(settings: DemoSettings, model_dir: Path, out: Path) -> list[str]:
     """The command line of one evaluation run."""
     model = {"pretrained": model_dir, "dtype": "float32", **settings.sampling()}

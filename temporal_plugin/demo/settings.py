@@ -28,11 +28,11 @@ class ClipSettings:
         ValueError: edge_pixels is no positive multiple of 64.
     """
 
-    train: int = 320
+    train: int = 600
     validation: int = 40
     test: int = 100
     duration_seconds: float = 8.0
-    frames_per_second: int = 10
+    frames_per_second: int = 8
     edge_pixels: int = 128
 
     def __post_init__(self) -> None:

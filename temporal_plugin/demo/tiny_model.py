@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from temporal_plugin.demo.settings import FAMILIES, PATCH_SIZES
+from temporal_plugin.demo.settings import FAMILIES, PATCH_SIZES, DemoSettings
 
 logger = logging.getLogger(__name__)
 
@@ -46,13 +46,19 @@ CHAT_TEMPLATE = """\
 """
 
 HIDDEN, HEADS, VISION_HIDDEN = 128, 4, 64
+#: about 1 / sqrt(2 * HIDDEN); the released models' 0.02 suits thousands of dimensions, and with it
+#: so small a model learns markedly slower
+WEIGHT_STD = 0.06
+#: the positions of a short clip differ by 16 at most; a base of a million would leave most of the
+#: rotary pairs unmoved
+ROPE_THETA = 1000.0
 #: the vocabulary is a multiple of this, as kernels and tensor parallelism like it
 VOCABULARY_MULTIPLE = 64
 
 
 def build(
     family: str, out: Path, seed: int, texts: Iterable[str], sentences: Iterable[str] = ()
-) -> Path:
+) -> int:
     """Writes a randomly initialised model with its processor.
 
     Args:
@@ -63,7 +69,7 @@ def build(
         sentences: fixed parts of the prompts; each becomes one token, so that sequences are short.
 
     Returns:
-        `out`.
+        The number of parameters.
 
     Raises:
         ValueError: unknown family.
@@ -89,7 +95,26 @@ def build(
     _processor(family, tokenizer).save_pretrained(out)
     count = sum(weight.numel() for weight in model.parameters())
     logger.info("%s with %.2f M parameters, %d tokens: %s", family, count / 1e6, vocabulary, out)
-    return out
+    return count
+
+
+def build_for_demo(settings: DemoSettings) -> int:
+    """`build` in `settings.model_dir`, with a tokenizer trained on the train clips' questions."""
+    import re
+
+    from temporal_plugin import prompts
+    from temporal_plugin.annotations import load_samples
+    from temporal_plugin.demo.cold_start import answer_text
+
+    prompt = prompts.load(settings.prompt)
+    texts = ["system user assistant <0.5 seconds>"]
+    for sample in load_samples(settings.clips_dir / "train.jsonl"):
+        parts = prompt.messages(sample)[-1]["content"]
+        texts += [part["text"] for part in parts if part["type"] == "text"]
+        texts.append(answer_text(sample.spans[0]))
+    # what stands around the fields {query}, {duration} of the template
+    sentences = [part for part in re.split(r"\{\w+\}", prompt.user) if len(part.split()) > 2]
+    return build(settings.family, settings.model_dir, settings.seed, texts, sentences)
 
 
 def train_tokenizer(texts: Iterable[str], sentences: Iterable[str] = ()) -> Any:
@@ -152,6 +177,7 @@ def _config(family: str, vocabulary: int, ids: dict[str, int]) -> Any:
         "bos_token_id": ids[END_OF_TEXT],
         "eos_token_id": ids[TURN_END],
         "pad_token_id": ids[END_OF_TEXT],
+        "initializer_range": WEIGHT_STD,
     }
     vision = {
         "depth": 2,
@@ -162,6 +188,7 @@ def _config(family: str, vocabulary: int, ids: dict[str, int]) -> Any:
         "patch_size": PATCH_SIZES[family],
         "spatial_merge_size": 2,
         "temporal_patch_size": 2,
+        "initializer_range": WEIGHT_STD,
     }
     common = {
         "image_token_id": ids[IMAGE],
@@ -171,18 +198,18 @@ def _config(family: str, vocabulary: int, ids: dict[str, int]) -> Any:
         "tie_word_embeddings": False,
     }
     if family == "qwen2_5_vl":
-        # a head has 32 dimensions, 16 rotary pairs: 4 for time, 6 for rows, 6 for columns
+        # a head has 32 dimensions, 16 rotary pairs: most for time, the rest for rows and columns
         text["rope_parameters"] = {
             "rope_type": "default",
-            "rope_theta": 1e6,
-            "mrope_section": [4, 6, 6],
+            "rope_theta": ROPE_THETA,
+            "mrope_section": [8, 4, 4],
         }
         vision |= {"window_size": 112, "fullatt_block_indexes": [1], "tokens_per_second": 2}
         return Qwen2_5_VLConfig(text_config=text, vision_config=vision, **common)
     text["head_dim"] = HIDDEN // HEADS
     text["rope_parameters"] = {
         "rope_type": "default",
-        "rope_theta": 5e6,
+        "rope_theta": ROPE_THETA,
         "mrope_section": [6, 5, 5],
         "mrope_interleaved": True,
     }

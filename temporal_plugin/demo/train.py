@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from temporal_plugin.demo import processes
@@ -105,6 +104,12 @@ def training_rows(settings: DemoSettings) -> list[tuple[int, dict[str, float]]]:
     return [(k, row) for k, row in metrics(settings).items() if "reward/score/mean" in row]
 
 
+def validations(settings: DemoSettings) -> list[tuple[int, float]]:
+    """(step, mean IoU of greedy answers on the validation clips) of every validation."""
+    rows = metrics(settings).items()
+    return [(step, row[VALIDATION_KEY]) for step, row in rows if VALIDATION_KEY in row]
+
+
 def best_checkpoint(settings: DemoSettings) -> tuple[int, Path]:
     """(step, folder) of the saved checkpoint with the highest IoU on the validation clips.
 
@@ -157,13 +162,7 @@ class _ProgressLine:
         if rows:
             step, row = rows[-1]
             text = f"reward {row['reward/score/mean']:.2f}"
-            validated = list(_validations(self._settings))
+            validated = validations(self._settings)
             if validated:
                 text += f", validation mIoU {validated[-1][1]:.2f}"
             self._progress.update(self._task, completed=step, description=text)
-
-
-def _validations(settings: DemoSettings) -> Iterator[tuple[int, float]]:
-    for step, row in metrics(settings).items():
-        if VALIDATION_KEY in row:
-            yield step, row[VALIDATION_KEY]

@@ -18,6 +18,7 @@ from temporal_plugin import answers, metrics, prompts
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations import lmms_eval_failures as failures
 from temporal_plugin.spans import Span
+from temporal_plugin.video.length import length_seconds
 
 DETAILS_METRIC = "miou"
 """The metric whose item in a sample log also holds id, query, prediction, truth and so on."""
@@ -77,23 +78,11 @@ def with_duration(sample: Sample) -> Sample:
         return sample
     if sample.clip is not None:
         return replace(sample, duration=sample.clip.end_seconds - sample.clip.start_seconds)
-    import av
-
     try:
-        return replace(sample, duration=_length_seconds(sample.video))
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+        return replace(sample, duration=length_seconds(sample.video))
+    except ValueError as error:
         failures.record(sample.video, f"its length cannot be read ({error})")
         return sample
-
-
-@lru_cache(maxsize=4096)
-def _length_seconds(path: str) -> float:
-    import av
-
-    with av.open(path) as container:
-        if container.duration is None:
-            raise ValueError("the file does not say")
-        return container.duration / av.time_base
 
 
 def _video(sample: Sample) -> dict:

@@ -34,29 +34,6 @@ class BatchGenerator:
         self.forbidden = [[getattr(processor, n)] for n in names if hasattr(processor, n)]
         self._videos: OrderedDict[bytes, dict[str, torch.Tensor]] = OrderedDict()
 
-    def load_weights(self, weights: dict[str, torch.Tensor]) -> int:
-        """Copy a trainer's weights into the model; return how many tensors were copied.
-
-        Raises:
-            ValueError: a name is unknown to the model.
-        """
-        from verl.utils.model import convert_weight_keys
-
-        own = self.model.state_dict()
-        names = {
-            next(iter(convert_weight_keys({name: own[name]}, self.model))): name for name in own
-        }
-        names |= {name: name for name in own}
-        unknown = [name for name in weights if name not in names]
-        if unknown:
-            raise ValueError(
-                f"the rollout model has no weights {unknown[:4]} ({len(unknown)} in all)"
-            )
-        with torch.no_grad():
-            for name, tensor in weights.items():
-                own[names[name]].copy_(tensor)
-        return len(weights)
-
     def generate(self, requests: Sequence) -> list[tuple[list[int], list[float]]]:
         """Answer requests that share their sampling settings.
 

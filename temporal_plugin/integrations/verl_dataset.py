@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError, load_frames
 from temporal_plugin.video.frames import Frames
+from temporal_plugin.video.length import length_seconds
 from temporal_plugin.video.sampling import Sampling
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class TemporalDataset(RLHFDataset):
         samples = drop_bad_videos(samples, temporal_settings(self.config)["on_bad_video"])
         if self.max_samples > 0:
             samples = samples[: self.max_samples]
+        samples = [with_duration(sample) for sample in samples]
         if not samples:
             raise ValueError(f"no sample is left in {list(self.data_files)}: see the log above")
         self.dataframe = datasets.Dataset.from_dict(
@@ -114,6 +117,15 @@ def drop_bad_videos(samples: list[Sample], on_bad_video: str) -> list[Sample]:
     kept = [sample for sample in samples if str(sample.video) not in bad]
     logger.warning("%s\nskipping their %d samples", text, len(samples) - len(kept))
     return kept
+
+
+def with_duration(sample: Sample) -> Sample:
+    """The sample, its length measured where the annotations lack it (Charades-STA as text)."""
+    if sample.duration is not None:
+        return sample
+    if sample.clip is not None:
+        return replace(sample, duration=sample.clip.end_seconds - sample.clip.start_seconds)
+    return replace(sample, duration=length_seconds(sample.video))
 
 
 def chat(prompt: prompts.Prompt, sample: Sample, sampling: Mapping) -> list[dict]:

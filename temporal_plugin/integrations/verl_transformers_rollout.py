@@ -109,7 +109,7 @@ class TransformersServer:
         return batch
 
     def load(self, weights: dict[str, torch.Tensor]) -> int:
-        return self.generator.load_weights(weights)
+        return load_weights(self.generator.model, weights)
 
     async def set_global_steps(self, global_steps):
         self.global_steps = global_steps
@@ -122,6 +122,27 @@ class TransformersServer:
 
     sleep = wake_up = clear_kv_cache = release_kv_cache = resume_kv_cache = _nothing
     resume_generation = start_profile = stop_profile = _nothing
+
+
+def load_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> int:
+    """Copy a trainer's weights into the model; return how many tensors were copied.
+
+    Raises:
+        ValueError: a name is unknown to the model.
+    """
+    from verl.utils.model import convert_weight_keys
+
+    own = model.state_dict()
+    # the trainer may send a checkpoint's names, which differ from those of the model in memory
+    names = {next(iter(convert_weight_keys({name: own[name]}, model))): name for name in own}
+    names |= {name: name for name in own}
+    unknown = [name for name in weights if name not in names]
+    if unknown:
+        raise ValueError(f"the rollout model has no weights {unknown[:4]} ({len(unknown)} in all)")
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            own[names[name]].copy_(tensor)
+    return len(weights)
 
 
 class TransformersReplica(RolloutReplica):

@@ -1,0 +1,1 @@
+"""Run and evaluation logs -> tables and pictures."""

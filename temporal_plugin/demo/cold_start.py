@@ -38,11 +38,13 @@ class Row:
 
     sample: Sample
     inputs: dict[str, torch.Tensor]
+    shift_seconds: float = 0.0
 
     @property
     def truth(self) -> Span:
         """The one true span."""
-        return self.sample.spans[0]
+        span, shift = self.sample.spans[0], self.shift_seconds
+        return Span(span.start_seconds + shift, span.end_seconds + shift)
 
 
 def answer_text(span: Span) -> str:
@@ -70,6 +72,24 @@ def encode_samples(samples: Sequence[Sample], processor: Any, settings: DemoSett
         inputs["pixel_values_videos"] = pixels.setdefault(video, inputs["pixel_values_videos"])
         rows.append(Row(sample, inputs))
     return rows
+
+
+def rolled(row: Row, generator: random.Random) -> Row:
+    """The row with its clip rolled in time, so that its event is at another place.
+
+    Frames pushed out at one end come in at the other; the event itself stays in one piece, and
+    every place for it is as likely as any other. It multiplies the few hundred clips.
+    """
+    import torch
+
+    steps, height, width = row.inputs["video_grid_thw"][0].tolist()
+    step_seconds = row.sample.duration / steps
+    first = -round(row.truth.start_seconds / step_seconds)
+    last = round((row.sample.duration - row.truth.end_seconds) / step_seconds)
+    shift = generator.randint(first, last)
+    pixels = row.inputs["pixel_values_videos"]  # [steps * height * width, values of a patch]
+    moved = torch.roll(pixels, shift * height * width, 0)
+    return Row(row.sample, {**row.inputs, "pixel_values_videos": moved}, shift * step_seconds)
 
 
 def with_answer(row: Row, tokenizer: Any) -> dict[str, torch.Tensor]:
@@ -185,7 +205,7 @@ def _train(
 
     cold = settings.cold_start
     pad_id = processor.tokenizer.pad_token_id
-    rows = [with_answer(row, processor.tokenizer) for row in train]
+    generator = random.Random(settings.seed)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cold.learning_rate, weight_decay=cold.weight_decay
     )
@@ -196,8 +216,10 @@ def _train(
     model.train()
     with Progress() as progress, log_path.open("w", encoding="utf-8") as log:
         task = progress.add_task("cold start", total=cold.max_batches)
-        for number, picked in enumerate(batches(len(rows), cold.batch_size, settings.seed), 1):
-            loss = train_batch(model, optimizer, [rows[index] for index in picked], pad_id)
+        for number, picked in enumerate(batches(len(train), cold.batch_size, settings.seed), 1):
+            rows = [rolled(train[index], generator) for index in picked]
+            rows = [with_answer(row, processor.tokenizer) for row in rows]
+            loss = train_batch(model, optimizer, rows, pad_id)
             warmup.step()
             progress.update(task, advance=1, description=f"cold start, loss {loss:.2f}")
             if number % cold.evaluate_every and number < cold.max_batches:

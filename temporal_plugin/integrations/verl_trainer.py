@@ -11,6 +11,8 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from temporal_plugin.integrations.verl_plugin import TRAINER_MODE
 
+POLL_SECONDS = 0.2  # upstream looks for finished rollouts every 2 s, a quarter of a small step
+
 
 @register_trainer(TRAINER_MODE)
 class TemporalTrainer(PPOTrainerSync):
@@ -20,6 +22,11 @@ class TemporalTrainer(PPOTrainerSync):
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"  # upstream branches on this very word
         super().__init__(config)
+
+    def _build_replay_buffer(self):
+        buffer = super()._build_replay_buffer()
+        buffer.poll_interval = POLL_SECONDS
+        return buffer
 
     def _compute_metrics(self, batch, metrics, timing_raw, global_steps, epoch):
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)

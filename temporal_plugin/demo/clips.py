@@ -56,7 +56,7 @@ LANES = 2
 #: share of clips with one, two and (room given) three events
 EVENT_COUNTS = (0.4, 0.4, 0.2)
 #: raised whenever the pixels or the queries of a clip change, so that old clips are rewritten
-VERSION = 1
+VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Event:
 def plan(settings: ClipSettings, seed: int, split: str, index: int) -> list[Event]:
     """The events of one clip; the same arguments always give the same events.
 
-    Edges lie on whole seconds and an event lasts 1 to 3 seconds. There are one to three events.
+    Edges lie on whole seconds and an event lasts 2 to 4 seconds. There are one to three events.
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     colours = [str(colour) for colour in rng.permutation(list(COLOURS))[:3]]
@@ -99,7 +99,7 @@ def plan(settings: ClipSettings, seed: int, split: str, index: int) -> list[Even
     events: list[Event] = []
     count = int(rng.choice([1, 2, 3], p=EVENT_COUNTS))
     for lane, colour, shape in zip(lanes, colours, shapes, strict=True):
-        length = int(rng.integers(1, 4))
+        length = int(rng.integers(2, 5))
         start = int(rng.integers(0, int(settings.duration_seconds) - length + 1))
         event = Event(
             kind=str(rng.choice(list(WORDINGS))),

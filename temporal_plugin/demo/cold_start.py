@@ -1,8 +1,7 @@
 """A brief supervised start, so that the tiny model answers in form and better than chance.
 
 Prompts, frames and model inputs come from the same functions as in training and evaluation; the
-loss covers the answer only. It ends as soon as the greedy mIoU on validation clips reaches
-`ColdStartSettings.stop_at_miou`, which leaves the same room to GRPO whatever the seed.
+loss covers the answer only. Its labels are imprecise on purpose, see `ColdStartSettings`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from temporal_plugin.demo.settings import DemoSettings
+from temporal_plugin.demo.settings import ColdStartSettings, DemoSettings
 from temporal_plugin.spans import Span
 
 if TYPE_CHECKING:
@@ -92,11 +91,20 @@ def rolled(row: Row, generator: random.Random) -> Row:
     return Row(row.sample, {**row.inputs, "pixel_values_videos": moved}, shift * step_seconds)
 
 
-def with_answer(row: Row, tokenizer: Any) -> dict[str, torch.Tensor]:
-    """The row's inputs followed by its true answer, with `labels` int64 [1, L] on the answer."""
+def label(row: Row, cold: ColdStartSettings, generator: random.Random) -> Span:
+    """The span that the cold start is shown for the row: the true one, or one marked late."""
+    if generator.random() >= cold.late_share:
+        return row.truth
+    last, late = row.sample.duration, cold.late_seconds
+    end = min(row.truth.end_seconds + late, last)
+    return Span(min(row.truth.start_seconds + late, end), end)
+
+
+def with_answer(row: Row, span: Span, tokenizer: Any) -> dict[str, torch.Tensor]:
+    """The row's inputs followed by `span` as answer, with `labels` int64 [1, L] on the answer."""
     import torch
 
-    ids = tokenizer(answer_text(row.truth) + tokenizer.eos_token, return_tensors="pt").input_ids
+    ids = tokenizer(answer_text(span) + tokenizer.eos_token, return_tensors="pt").input_ids
     prompt = row.inputs["input_ids"]
     inputs = dict(row.inputs)
     inputs["input_ids"] = torch.cat([prompt, ids], dim=1)
@@ -215,14 +223,16 @@ def _train(
     began, record = time.monotonic(), {}
     model.train()
     with Progress() as progress, log_path.open("w", encoding="utf-8") as log:
-        task = progress.add_task("cold start", total=cold.max_batches)
+        task = progress.add_task("cold start", total=cold.batches)
         for number, picked in enumerate(batches(len(train), cold.batch_size, settings.seed), 1):
             rows = [rolled(train[index], generator) for index in picked]
-            rows = [with_answer(row, processor.tokenizer) for row in rows]
+            rows = [
+                with_answer(row, label(row, cold, generator), processor.tokenizer) for row in rows
+            ]
             loss = train_batch(model, optimizer, rows, pad_id)
             warmup.step()
             progress.update(task, advance=1, description=f"cold start, loss {loss:.2f}")
-            if number % cold.evaluate_every and number < cold.max_batches:
+            if number % cold.evaluate_every and number < cold.batches:
                 continue
             miou = greedy_miou(model, processor, validation)
             record = {
@@ -234,8 +244,6 @@ def _train(
             log.write(json.dumps(record) + "\n")
             log.flush()
             logger.info("batch %(batches)d: loss %(loss).3f, mIoU %(validation_miou).3f", record)
-            if miou >= cold.stop_at_miou or number >= cold.max_batches:
+            if number >= cold.batches:
                 break
-    if record["validation_miou"] < cold.stop_at_miou:
-        logger.warning("the cold start ended below a validation mIoU of %.2f", cold.stop_at_miou)
     return record

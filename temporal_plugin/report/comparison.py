@@ -18,7 +18,7 @@ TITLES = {
     "r1@0.3": "R1 at IoU 0.3",
     "r1@0.5": "R1 at IoU 0.5",
     "r1@0.7": "R1 at IoU 0.7",
-    "parse_failure": "answers without a span",
+    "parse_failure": "no span in the answer",
 }
 
 
@@ -83,7 +83,7 @@ def scores(row: Mapping[str, Any]) -> dict[str, float]:
     return {"miou": iou, **found, "parse_failure": float(row["parse_failed"])}
 
 
-HEADINGS = ("on unseen clips", "after cold start", "after GRPO", "difference", "95% interval")
+HEADINGS = ("unseen clips", "cold start", "GRPO", "difference", "95% interval")
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -96,9 +96,10 @@ def rich_table(rows: Sequence[Row]) -> Table:
     """The comparison as a table for the terminal."""
     from rich.table import Table
 
-    table = Table(HEADINGS[0])
+    table = Table()
+    table.add_column(HEADINGS[0], no_wrap=True)
     for heading in HEADINGS[1:]:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row.cells)
     return table

@@ -111,8 +111,9 @@ def _draw_scores(axis: Axes, rows: Sequence[Row]) -> None:
 
 def _draw_strip(axis: Axes, strip: Strip, *, last: bool) -> None:
     step = strip.duration_seconds / len(strip.frames)
+    gap = 0.03 * step
     for number, frame in enumerate(strip.frames):
-        extent = (number * step, (number + 1) * step, 0.0, 1.0)
+        extent = (number * step + gap, (number + 1) * step - gap, 0.0, 1.0)
         axis.imshow(frame, extent=extent, aspect="auto", interpolation="nearest")
     places = [-0.2 - 0.3 * k for k in range(len(BARS))]
     for (_, colour), span, place in zip(BARS, strip.spans, places, strict=True):
@@ -120,6 +121,8 @@ def _draw_strip(axis: Axes, strip: Strip, *, last: bool) -> None:
             axis.text(0.05, place, "no span in the answer", fontsize=7, va="center", color=colour)
         else:
             axis.barh(place, span.length_seconds, 0.22, left=span.start_seconds, color=colour)
+    whole_seconds = range(int(strip.duration_seconds) + 1)
+    axis.vlines(whole_seconds, -1.0, 0.0, color="#dddddd", linewidth=0.8, zorder=0)
     axis.set(xlim=(0, strip.duration_seconds), ylim=(-1.0, 1.0))
     axis.set_yticks(places, [name for name, _ in BARS], fontsize=8)
     for label, (_, colour) in zip(axis.get_yticklabels(), BARS, strict=True):
@@ -129,9 +132,10 @@ def _draw_strip(axis: Axes, strip: Strip, *, last: bool) -> None:
         fontsize=10,
         loc="left",
         pad=3,
+        parse_math=False,
     )
     axis.tick_params(axis="both", length=0)
-    axis.set_xticks(range(int(strip.duration_seconds) + 1))
+    axis.set_xticks(whole_seconds)
     axis.tick_params(axis="x", labelsize=7, labelbottom=last)
     for side in ("top", "right", "left", "bottom"):
         axis.spines[side].set_visible(False)

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-pytest.importorskip("decord")
-
 from temporal_plugin.demo import clips, cold_start, tiny_model
 from temporal_plugin.demo.settings import FAMILIES, ClipSettings, ColdStartSettings, DemoSettings
 from temporal_plugin.spans import Span
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("decord")
 
 pytestmark = pytest.mark.slow
 

@@ -6,6 +6,7 @@ VENV ?= .venv
 MODEL ?= qwen2_5_vl
 ROLLOUT ?= transformers
 SEED ?= 0
+STEPS ?= 30
 OUT ?= demo_output/$(MODEL)_$(ROLLOUT)_seed$(SEED)
 
 BIN := $(VENV)/bin
@@ -28,7 +29,8 @@ $(READY): locks/$(LOCK).txt pyproject.toml
 	touch $@
 
 demo: $(READY)
-	$(BIN)/temporal-plugin demo --model $(MODEL) --rollout $(ROLLOUT) --seed $(SEED) --out $(OUT)
+	$(BIN)/temporal-plugin demo --model $(MODEL) --rollout $(ROLLOUT) --seed $(SEED) \
+	  --grpo-steps $(STEPS) --out $(OUT)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest -q --durations=15

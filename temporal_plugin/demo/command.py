@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from temporal_plugin.demo.settings import DemoSettings, GrpoSettings
+
 EXAMPLE = "Example: temporal-plugin demo --model qwen3_vl --seed 1 --out demo_output/qwen3_vl_seed1"
 
 
@@ -28,6 +30,7 @@ def demo(
             "evaluate_before, train, evaluate_after, report."
         ),
     ] = None,
+    grpo_steps: Annotated[int, typer.Option(min=1, help="GRPO steps.")] = GrpoSettings().steps,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each process.")] = 2,
 ) -> None:
     """Train a tiny Qwen-VL by GRPO on synthetic clips and evaluate it, on a CPU.
@@ -37,10 +40,16 @@ def demo(
     done already are skipped.
     """
     from temporal_plugin.demo import run
-    from temporal_plugin.demo.settings import DemoSettings
 
     try:
-        settings = DemoSettings(out=out, seed=seed, family=model, rollout=rollout, threads=threads)
+        settings = DemoSettings(
+            out=out,
+            seed=seed,
+            family=model,
+            rollout=rollout,
+            threads=threads,
+            grpo=GrpoSettings(steps=grpo_steps),
+        )
         run.run(settings, step or ())
     except (ValueError, run.StepFailed) as error:
         typer.echo(f"error: {error}", err=True)

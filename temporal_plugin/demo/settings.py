@@ -29,7 +29,7 @@ class ClipSettings:
     """
 
     train: int = 600
-    validation: int = 40
+    validation: int = 60
     test: int = 100
     duration_seconds: float = 8.0
     frames_per_second: int = 8
@@ -68,7 +68,7 @@ class GrpoSettings:
         overrides: further hydra overrides for `verl.trainer.main_ppo`.
     """
 
-    steps: int = 50
+    steps: int = 30
     prompts_per_step: int = 16
     rollouts_per_prompt: int = 8
     learning_rate: float = 3e-4

@@ -1,6 +1,7 @@
 """The tiny models load, encode and learn in both families."""
 
 import dataclasses
+import random
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_a_clip_becomes_eight_times_four_tokens_that_are_never_resized_again(
 
 def test_the_loss_covers_the_answer_only(loaded, rows):
     tokenizer = loaded[1].tokenizer
-    inputs = cold_start.with_answer(rows[0], tokenizer)
+    inputs = cold_start.with_answer(rows[0], rows[0].truth, tokenizer)
     learned = inputs["input_ids"][inputs["labels"] != cold_start.IGNORED_LABEL]
     assert tokenizer.decode(learned) == cold_start.answer_text(rows[0].truth) + "<|im_end|>"
     lengths = {inputs[name].shape for name in ("input_ids", "attention_mask", "labels")}
@@ -97,7 +98,7 @@ def test_three_batches_lower_the_loss_and_greedy_answers_are_scored(loaded, rows
     model, processor = loaded
     torch.manual_seed(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    batch = [cold_start.with_answer(row, processor.tokenizer) for row in rows]
+    batch = [cold_start.with_answer(row, row.truth, processor.tokenizer) for row in rows]
     pad = processor.tokenizer.pad_token_id
     losses = [cold_start.train_batch(model, optimizer, batch, pad) for _ in range(3)]
     assert losses[2] < losses[1] < losses[0]
@@ -107,7 +108,7 @@ def test_three_batches_lower_the_loss_and_greedy_answers_are_scored(loaded, rows
 def test_the_cold_start_stops_when_told_and_leaves_a_checkpoint(settings):
     from transformers import AutoModelForImageTextToText
 
-    quick = ColdStartSettings(max_batches=3, evaluate_every=2, batch_size=4)
+    quick = ColdStartSettings(batches=3, evaluate_every=2, batch_size=4)
     settings = dataclasses.replace(settings, cold_start=quick)
     result = cold_start.run(settings, settings.model_dir, settings.cold_start_dir)
     assert result["batches"] == 3
@@ -125,3 +126,14 @@ def test_every_row_is_used_once_per_pass():
     picked = cold_start.batches(10, 4, seed=0)
     numbers = [number for _ in range(5) for number in next(picked)]
     assert sorted(numbers) == sorted([*range(10)] * 2)
+
+
+def test_labels_are_late_as_often_as_set(rows):
+    cold, generator = ColdStartSettings(late_share=0.6, late_seconds=1.0), random.Random(0)
+    labels = [cold_start.label(rows[0], cold, generator) for _ in range(500)]
+    truth, duration = rows[0].truth, rows[0].sample.duration
+    late = {span for span in labels if span != truth}
+    assert len(late) == 1
+    assert late.pop().start_seconds == truth.start_seconds + 1.0
+    assert all(span.end_seconds <= duration for span in labels)
+    assert 0.5 < sum(span != truth for span in labels) / len(labels) < 0.7

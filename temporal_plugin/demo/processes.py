@@ -7,14 +7,16 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 #: how often the progress line is refreshed while a child runs
 POLL_SECONDS = 0.5
 #: how long a child may take to end by itself before it is killed
 GRACE_SECONDS = 10.0
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ChildFailed(RuntimeError):
@@ -58,13 +60,28 @@ def run(
                 watch()
                 time.sleep(POLL_SECONDS)
         finally:
-            end_with_descendants(child)
+            with _deaf():
+                end_with_descendants(child)
     watch()
     if child.returncode:
         raise ChildFailed(
             f"`{shlex.join(command[:3])} ...` ended with status {child.returncode}; "
             f"the end of its output:\n{tail(log)}"
         )
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """No second Ctrl-C (or SIGTERM) while children are being ended, or some would survive."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals never interrupt another thread
+        return
+    old = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
 def end_with_descendants(child: subprocess.Popen) -> None:

@@ -1,8 +1,10 @@
 """Child processes: their log, their failures, and that none survives."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -103,3 +105,23 @@ def test_the_tail_shows_the_last_state_of_a_progress_bar(tmp_path):
     log = tmp_path / "x.log"
     log.write_bytes(b"first\nstep 1\rstep 2\rstep 3\n\xff odd\n\n")
     assert processes.tail(log, 2) == "step 3\n� odd"
+
+
+@needs_proc
+def test_a_second_ctrl_c_does_not_save_a_stubborn_child(tmp_path, monkeypatch):
+    """People press it twice; cutting the clean-up short would leave Ray behind."""
+    monkeypatch.setattr(processes, "GRACE_SECONDS", 1.0)
+    log, pids = tmp_path / "x.log", []
+    stubborn = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + WITH_SERVER
+    again = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+
+    def interrupt_once_started():
+        words = log.read_text().partition("\npid is ")[2].split()
+        if words:
+            pids.append(int(words[0]))
+            again.start()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        processes.run(python(stubborn), log=log, environment={}, watch=interrupt_once_started)
+    assert wait_for(lambda: not alive(pids[0]))

@@ -73,6 +73,7 @@ def test_extras_exist():
     assert named and named <= set(project["optional-dependencies"])
 
 
+@pytest.mark.slow
 def test_doctor():
     done = run(script("temporal-plugin"), "doctor", "--json")
     states = {row["what"]: row["state"] for row in json.loads(done.stdout)}
@@ -93,6 +94,7 @@ def test_data_check(tmp_path, write_video):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_new_task_is_what_lmms_eval_finds(tmp_path):
     (task,) = [block for block in blocks("yaml") if block.startswith("task: my_videos")]
     (tmp_path / "my_videos.yaml").write_text(task)

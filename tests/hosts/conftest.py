@@ -27,7 +27,8 @@ def tiny_model(tmp_path_factory):
 
             folder = tmp_path_factory.mktemp("model") / family
             texts = ["the red square moves", "<answer>1.0 to 2.5</answer>", "0123456789"]
-            folders[family] = write(family, folder, 0, texts)
+            write(family, folder, 0, texts)
+            folders[family] = folder
         return folders[family]
 
     return build

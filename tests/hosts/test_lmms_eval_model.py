@@ -22,6 +22,8 @@ from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import load_frames
 from temporal_plugin.video.model_inputs import encode
 
+pytestmark = pytest.mark.slow  # importing the host takes longer than all the fast tests
+
 GREEDY = {"max_new_tokens": 8, "temperature": 0.0, "top_p": 1.0, "do_sample": False, "until": []}
 
 

@@ -22,6 +22,8 @@ from temporal_plugin.integrations.verl_trainer import reward_metrics
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
 
+pytestmark = pytest.mark.slow  # importing the host takes longer than all the fast tests
+
 SAMPLE = Sample(
     id="a/0",
     task="grounding",

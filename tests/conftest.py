@@ -30,7 +30,8 @@ def write_video():
         import av
 
         path.parent.mkdir(parents=True, exist_ok=True)
-        with av.open(str(path), "w") as container:
+        # the index comes first, so that a file that was cut off can still be opened
+        with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
             stream = container.add_stream("libx264", rate=fps)
             stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
             for frame in frames:

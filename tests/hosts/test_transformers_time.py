@@ -13,6 +13,8 @@ from temporal_plugin.integrations.transformers_time import (
     fix_qwen2_5_vl_positions,
 )
 
+pytestmark = pytest.mark.slow  # importing the host takes longer than all the fast tests
+
 TEXT = {
     "vocab_size": 64,
     "hidden_size": 32,
@@ -35,8 +37,6 @@ UPSTREAM = """
 import torch
 from types import SimpleNamespace as N
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLModel as M
-
-pytestmark = pytest.mark.slow  # importing the host takes longer than all the fast tests
 m = N(config=N(vision_config=N(spatial_merge_size=2, tokens_per_second=2)))
 m.get_vision_position_ids = M.get_vision_position_ids.__get__(m)
 types = torch.tensor([[0, 2, 2, 2, 0]])

@@ -39,9 +39,9 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
             if temporal_settings(self.data_config)["on_bad_video"] == "fail":
                 raise
             logger.warning("skipped: %s", error)
-            return self._without_video(list(kwargs["raw_prompt"]))
+            return self._without_video(list(kwargs["raw_prompt"]), int(kwargs["global_steps"]))
 
-    def _without_video(self, messages: list[dict]) -> AgentLoopOutput:
+    def _without_video(self, messages: list[dict], step: int) -> AgentLoopOutput:
         """An empty answer that scores 0, is counted and, its mask being 0, teaches nothing."""
         text = [
             part["text"]
@@ -58,7 +58,13 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
             multi_modal_data={},
             num_turns=2,
             metrics={},
-            extra_fields={VIDEO_FAILURE: 1.0, "turn_scores": [], "tool_rewards": []},
+            extra_fields={
+                VIDEO_FAILURE: 1.0,
+                "turn_scores": [],
+                "tool_rewards": [],
+                "min_global_steps": step,
+                "max_global_steps": step,
+            },
         )
 
 

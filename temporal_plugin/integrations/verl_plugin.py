@@ -14,7 +14,7 @@ TRAINER_MODE = "temporal_sync"
 
 
 def register() -> None:
-    """Register the CPU platform, the agent loop, the rollout, the trainer and the time fixes."""
+    """Register the CPU platform, the agent loop, the rollout, the trainer and the fixes."""
     from temporal_plugin.integrations.versions import require_verl
 
     require_verl()
@@ -26,6 +26,7 @@ def register() -> None:
     when_imported("verl.workers.rollout.replica", _register_rollout_replica)
     when_imported("verl.workers.rollout.base", _register_rollout_adapter)
     when_imported("verl.trainer.ppo.v1", _register_trainer)
+    when_imported("verl.utils.tensordict_utils", _fix_equal_lengths)
     when_imported("transformers.models.qwen2_5_vl.modeling_qwen2_5_vl", _fix_positions)
     when_imported("transformers.models.qwen2_5_vl.processing_qwen2_5_vl", _pass_seconds_per_grid)
 
@@ -51,6 +52,12 @@ def _register_rollout_adapter(module) -> None:
 
 def _register_trainer(module) -> None:
     import temporal_plugin.integrations.verl_trainer  # noqa: F401  (its decorator registers it)
+
+
+def _fix_equal_lengths(module) -> None:
+    from temporal_plugin.integrations.verl_equal_lengths import fix_equal_lengths
+
+    fix_equal_lengths(module)
 
 
 def _fix_positions(module) -> None:

@@ -1,4 +1,4 @@
-"""A data root with tiny clips and a tiny random model, for the tests that run lmms-eval."""
+"""Tiny clips, a tiny random model and the means to start real hosts."""
 
 import json
 import os
@@ -68,31 +68,55 @@ def data_root(tmp_path_factory, write_video):
     return root
 
 
+def start_host(module: str, *arguments: str, folder: Path, **environment: str):
+    """Run `python -m module arguments` in `folder`, offline and without a GPU; output as one."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
 @pytest.fixture
 def lmms_eval(tmp_path):
     """lmms_eval(*arguments, **environment) -> (output text, results folder), a real run."""
 
     def run(*arguments: str, **environment: str) -> tuple[str, Path]:
         out = tmp_path / "results"
-        command = [sys.executable, "-m", "lmms_eval", *arguments, "--output_path", str(out)]
         settings = {
-            **os.environ,
-            "HF_HUB_OFFLINE": "1",
             "HF_HOME": str(tmp_path / "hf"),
-            "CUDA_VISIBLE_DEVICES": "",
             "FORCE_QWENVL_VIDEO_READER": "decord",
             **environment,
         }
-        found = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=settings,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-            check=False,
+        found = start_host(
+            "lmms_eval", *arguments, "--output_path", str(out), folder=tmp_path, **settings
         )
         return found.stdout, out
+
+    return run
+
+
+@pytest.fixture
+def verl():
+    """verl(run folder, *overrides) -> (exit status, output, metrics of every logged step)."""
+
+    def run(folder: Path, *overrides: str) -> tuple[int, str, list[dict]]:
+        folder.mkdir(exist_ok=True)
+        log = folder / "metrics.jsonl"
+        log.unlink(missing_ok=True)
+        few = ["data.train_batch_size=4", "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+               "actor_rollout_ref.rollout.n=2", "trainer.val_before_train=false",
+               f"trainer.default_local_dir={folder / 'checkpoints'}"]  # fmt: skip
+        found = start_host(
+            "verl.trainer.main_ppo", "--config-name", "tiny_cpu", *few, *overrides,
+            folder=folder, VERL_PLATFORM="cpu", VERL_FILE_LOGGER_PATH=str(log),
+        )  # fmt: skip
+        lines = log.read_text().splitlines() if log.exists() else []
+        return found.returncode, found.stdout, [json.loads(line) for line in lines]
 
     return run

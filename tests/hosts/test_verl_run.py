@@ -1,10 +1,6 @@
 """Real GRPO on unmodified verl: two steps, a resume, and the real Charades clip."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,35 +11,6 @@ from temporal_plugin.integrations.lmms_eval_results import read_results, read_sa
 
 pytestmark = pytest.mark.slow
 ROW = {"task": "grounding", "query": "the red square moves", "spans": [[1.0, 3.5]], "duration": 6.0}
-
-
-@pytest.fixture(scope="module")
-def verl(tmp_path_factory):
-    """verl(run folder, *overrides) -> (exit status, output, metrics of every logged step)."""
-
-    def run(folder: Path, *overrides: str) -> tuple[int, str, list[dict]]:
-        folder.mkdir(exist_ok=True)
-        log = folder / "metrics.jsonl"
-        log.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "verl.trainer.main_ppo", "--config-name", "tiny_cpu"]
-        few = ["data.train_batch_size=4", "actor_rollout_ref.actor.ppo_mini_batch_size=4",
-               "actor_rollout_ref.rollout.n=2", "trainer.val_before_train=false",
-               f"trainer.default_local_dir={folder / 'checkpoints'}"]  # fmt: skip
-        environment = {**os.environ, "VERL_PLATFORM": "cpu", "VERL_FILE_LOGGER_PATH": str(log)}
-        found = subprocess.run(
-            [*command, *few, *overrides],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        lines = log.read_text().splitlines() if log.exists() else []
-        return found.returncode, found.stdout, [json.loads(line) for line in lines]
-
-    return run
 
 
 @pytest.fixture(scope="module")

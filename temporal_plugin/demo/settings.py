@@ -50,8 +50,8 @@ class ColdStartSettings:
     """
 
     batches: int = 300
-    late_share: float = 0.6
-    late_seconds: float = 1.0
+    late_share: float = 0.7
+    late_seconds: float = 1.5
     evaluate_every: int = 50
     batch_size: int = 32
     learning_rate: float = 1e-3

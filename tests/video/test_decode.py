@@ -38,8 +38,8 @@ def test_same_bytes_as_qwen_vl_utils(clock_video, sampling):
     pixels, metadata, _ = qwen(clock_video, sampling)
     assert torch.equal(frames.pixels.float(), pixels)
     assert list(frames.indices) == list(metadata["frames_indices"])
-    assert frames.metadata()["fps"] == metadata["fps"]
-    assert frames.metadata()["total_num_frames"] == metadata["total_num_frames"]
+    assert frames.source_fps == metadata["fps"]
+    assert frames.total_frames == metadata["total_num_frames"]
 
 
 def test_real_video_same_bytes(shared):

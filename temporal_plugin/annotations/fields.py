@@ -10,12 +10,36 @@ from temporal_plugin.annotations.errors import AnnotationError
 MAX_SECONDS = 1e9
 """About 31 years: a larger number is a time stamp or another unit, not a position in a video."""
 
+MAX_CHARACTERS = 100_000
+"""Of one text: some 25,000 tokens. What is longer is a file in the wrong field."""
+
+
+MAX_CHARACTERS = 100_000
+"""Far above any question with its subtitles; a longer one is a file that went wrong."""
+
 
 def text(field: str, value: object, *, may_be_empty: bool = False) -> str:
-    """`value` if it is a string that can be written as UTF-8 (not blank unless allowed)."""
+    """`value` if it is a string of at most `MAX_CHARACTERS` that can be written as UTF-8.
+
+    Blank ones pass only where they `may_be_empty`.
+    """
     allowed = "a string" if may_be_empty else "a string that is not blank"
     if not isinstance(value, str) or not (may_be_empty or value.strip()):
         raise AnnotationError(f"not {allowed}", field=field, value=value, allowed=allowed)
+    if len(value) > MAX_CHARACTERS:
+        raise AnnotationError(
+            f"{len(value):,} characters long",
+            field=field,
+            value=value,
+            allowed=f"at most {MAX_CHARACTERS:,} characters",
+        )
+    if len(value) > MAX_CHARACTERS:
+        raise AnnotationError(
+            f"{len(value)} characters long",
+            field=field,
+            value=value,
+            allowed=f"at most {MAX_CHARACTERS} characters",
+        )
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:

@@ -186,7 +186,7 @@ def test_the_record_beside_a_checkpoint(tmp_path, caplog):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "a"}', '{"user": 1, "system": 2}'])
 def test_a_broken_record_is_named_and_stops_nothing(tmp_path, caplog, text):
     (tmp_path / RECORD_FILE).write_text(text)
-    with pytest.raises(ValueError, match="cannot be read.*write_record") as error:
+    with pytest.raises(ValueError, match=r"cannot be read.*write_record") as error:
         read_record(tmp_path)
     assert str(tmp_path / RECORD_FILE) in str(error.value)
     assert warn_on_mismatch(tmp_path, load("answer"))

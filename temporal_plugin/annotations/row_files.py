@@ -118,11 +118,11 @@ def parquet_rows(path: Path) -> Iterator[Row]:
                     where = f"{path}[{number}]"
                     yield where, number, _json_row(row, where)
                     number += 1
-    except OSError as error:
-        raise AnnotationError(
-            f"cannot be read ({error.strerror or error})", where=str(path), remedy="check the path"
-        ) from None
-    except pa.ArrowException as error:
+    except (OSError, pa.ArrowException) as error:
+        if getattr(error, "errno", None) is not None:
+            raise AnnotationError(
+                f"cannot be read ({error.strerror})", where=str(path), remedy="check the path"
+            ) from None
         raise AnnotationError(
             f"not Parquet ({str(error).splitlines()[0][:200]})",
             where=str(path),

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -20,12 +21,15 @@ def run():
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A copy of the small dataset in which every video is there."""
-    copy = shutil.copytree(RESOURCES, tmp_path / "data")
-    (copy / "videos" / "sub").mkdir()
-    for name in ("CD456.mp4", "sub/CD456.mp4"):
-        shutil.copy(copy / "videos" / "AB123.mp4", copy / "videos" / name)
+def folder(tmp_path, write_video):
+    """A copy of the small dataset in which every video is there, as long as annotated."""
+    copy = tmp_path / "data"
+    copy.mkdir()
+    for name in ("data_config.yaml", "charades_sta.json", "samples.jsonl"):
+        shutil.copy(RESOURCES / name, copy)
+    for name, seconds in (("AB123.mp4", 10), ("CD456.mp4", 20), ("sub/CD456.mp4", 21)):
+        frames = np.zeros((seconds * 2, 32, 32, 3), np.uint8)
+        write_video(copy / "videos" / name, frames, fps=2)
     return copy
 
 

@@ -20,6 +20,8 @@ from temporal_plugin.annotations.span_faults import POLICIES
 from temporal_plugin.annotations.strict_json import read_text
 
 TOP_KEYS = ("datasets",)
+OWN_FORMATS = ("jsonl", "parquet", "verl")
+"""Rows that can stand alone: videos may be absolute or beside the file, a clip is to be cut out."""
 ON_BAD_ROW = ("error", "drop")
 
 
@@ -146,7 +148,7 @@ def _checked(entry: dict[str, Any], where: str, config: Path) -> DatasetConfig:
     data_folder, data_url = _path(entry, "data_folder", config), None
     if remote.is_remote(data_folder):
         data_folder, data_url = remote.cache_folder(data_folder), data_folder
-    if data_folder is None and (format != "jsonl" or remote.is_remote(json_path)):
+    if data_folder is None and (format not in OWN_FORMATS or remote.is_remote(json_path)):
         raise AnnotationError(
             "missing", field="data_folder", allowed="the folder that holds the videos"
         )

@@ -103,20 +103,21 @@ def stream(path: str | Path) -> Iterator[Sample]:
 
 
 def entries(path: Path) -> list[DatasetConfig]:
-    """The entries of a data config; a Sample JSONL is a config of that one file.
+    """The entries of a data config; a file of Samples is a config of that one file.
 
     Raises:
         AnnotationError: neither of the two, or malformed.
     """
     if path.suffix in (".yaml", ".yml"):
         return read_data_config(path)
-    if path.suffix == ".jsonl":
-        return [DatasetConfig(where=str(path), json_path=path.resolve(), format="jsonl")]
+    if path.suffix in (".jsonl", ".parquet"):
+        format = path.suffix.removeprefix(".")
+        return [DatasetConfig(where=str(path), json_path=path.resolve(), format=format)]
     raise AnnotationError(
         "neither a data config nor samples",
         where=str(path),
         value=path.suffix,
-        allowed=".yaml or .yml (data config), .jsonl (samples)",
+        allowed=".yaml or .yml (data config), .jsonl or .parquet (samples)",
         remedy="name an annotation file of another format in a data config",
     )
 

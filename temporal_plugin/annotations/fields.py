@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import PurePath, PureWindowsPath
+import re
 
 from temporal_plugin.annotations.errors import AnnotationError
 
@@ -12,6 +12,11 @@ MAX_SECONDS = 1e9
 
 MAX_CHARACTERS = 100_000
 """Of one text: some 25,000 tokens. What is longer is a file in the wrong field."""
+
+# Both flavours, so that a config means the same on every system; "C:.." is a step as well.
+_STEP_OUT = re.compile(r"(?:^|[\\/:])\.\.(?:[\\/]|$)")
+_NAME = re.compile(r"(?:^|/)(?!\.?(?:/|$))")
+"""A part between slashes that is neither empty nor a dot."""
 
 
 def text(field: str, value: object, *, may_be_empty: bool = False) -> str:
@@ -83,9 +88,8 @@ def number_pair(field: str, value: object) -> tuple[float, float]:
 def video_path(field: str, value: object) -> str:
     """`value` if it can be a file path and has no `..` step out of its folder."""
     path = text(field, value)
-    # Both flavours, so that a config means the same on every system.
-    steps = {*PurePath(path).parts, *PureWindowsPath(path).parts}
-    if "\0" in path or ".." in steps or not PurePath(path).name:
+    # Plain text search: a path object a row would take as long as all the rest of reading.
+    if "\0" in path or _STEP_OUT.search(path) or not _NAME.search(path):
         raise AnnotationError(
             "not a safe file path",
             field=field,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePath
 
 from temporal_plugin.annotations import clip_policy, remote
-from temporal_plugin.annotations.config_entries import DatasetConfig
+from temporal_plugin.annotations.config_entries import OWN_FORMATS, DatasetConfig
 from temporal_plugin.annotations.errors import AnnotationError, BadSpanError, shown
 from temporal_plugin.annotations.load_report import LoadReport
 from temporal_plugin.annotations.registry import read
@@ -96,7 +96,7 @@ def _usable(
     """The sample placed and mended, or None where it is dropped; either way it is counted."""
     where = f"{config.json_path}: id {shown(sample.id)}"
     try:
-        placed = replace(sample, video=_place(sample.video, config))
+        placed = sample.moved(_place(sample.video, config))
         placed, reasons = _clipped(placed, config)
         taken = ids.taken_by(sample.id)
         if taken is not None:
@@ -125,7 +125,7 @@ def _clipped(sample: Sample, config: DatasetConfig) -> tuple[Sample, dict[str, s
     if sample.clip is None:
         return sample, {}
     if config.clip is None:
-        if config.format == "jsonl":  # our own rows: `clip` is to be cut out, by definition
+        if config.format in OWN_FORMATS:  # their clip is to be cut out, by definition
             return sample, {}
         raise AnnotationError(
             "a row shows a part of a video, and nothing says whether its file is cut already",
@@ -152,26 +152,35 @@ def _described(sample: Sample) -> str:
 
 
 def _place(video: str, config: DatasetConfig) -> str:
-    # Both spellings of one folder: "./a/v.mp4" is "a/v.mp4".
-    path = Path(video)
+    path = video
     if config.strip_prefix:
-        prefix = Path(config.strip_prefix)
-        if not path.is_relative_to(prefix):
-            raise AnnotationError(
-                "does not start with the entry's strip_prefix",
-                field="video",
-                value=video,
-                allowed=f"paths below {config.strip_prefix}",
-                remedy="mend strip_prefix, or leave it out",
-            )
-        path = path.relative_to(prefix)
-    if path.is_absolute() and config.data_folder is not None:
+        path = _stripped(video, config.strip_prefix)
+    if config.data_folder is not None and path.startswith("/"):
         raise AnnotationError(
             "an absolute path beside a data_folder",
             field="video",
             value=video,
             allowed="a path relative to data_folder",
-            remedy="make it relative, or leave data_folder out (jsonl format only)",
+            remedy=f"make it relative, or leave data_folder out (formats {', '.join(OWN_FORMATS)})",
         )
     # Sample itself refuses '..'; a link inside the folder is the owner's own choice.
-    return str((config.data_folder or config.json_path.parent) / path)
+    return _joined(config.data_folder or config.json_path.parent, path)
+
+
+@lru_cache(maxsize=4096)  # the questions about one video stand together
+def _joined(folder: Path, path: str) -> str:
+    # Through Path, so that both spellings of one file, "./a/v.mp4" and "a//v.mp4", become one.
+    return str(folder / path)
+
+
+def _stripped(video: str, prefix: str) -> str:
+    path, start = PurePath(video), PurePath(prefix)
+    if not path.is_relative_to(start) or path == start:
+        raise AnnotationError(
+            "does not start with the entry's strip_prefix",
+            field="video",
+            value=video,
+            allowed=f"paths below {prefix}",
+            remedy="mend strip_prefix, or leave it out",
+        )
+    return str(path.relative_to(start))

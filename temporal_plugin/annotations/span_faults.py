@@ -7,6 +7,7 @@
 | `empty_span` | start equals end | row dropped | row dropped | unchanged |
 | `starts_past_end` | starts at or after the video's end | row dropped | row dropped | unchanged |
 | `past_end` | ends > 0.5 s past the video's end | row dropped | end cut | unchanged |
+| `past_end_over_1_s` | ... and more than 1 s past it | row dropped | end cut | unchanged |
 | `past_twice_the_end` | ... and past twice its length | row dropped | row dropped | unchanged |
 | `past_end_within_tolerance` | ends <= 0.5 s past it | unchanged | end cut | unchanged |
 | `no_span` | a grounding task without a span | row dropped | row dropped | unchanged |
@@ -36,7 +37,7 @@ POLICIES = ("drop", "clip", "keep")
 
 UNHOLDABLE = frozenset({"reversed_span", "negative_start"})
 HARMLESS = frozenset({"past_end_within_tolerance", "no_duration"})
-CLIPPABLE = frozenset({"past_end", "past_end_within_tolerance"})
+CLIPPABLE = frozenset({"past_end", "past_end_over_1_s", "past_end_within_tolerance"})
 
 
 def span_faults(
@@ -57,6 +58,8 @@ def span_faults(
             found["starts_past_end"] = None
         if end > duration_seconds + TOLERANCE_SECONDS:
             found["past_end"] = None
+            if end > duration_seconds + 1:
+                found["past_end_over_1_s"] = None
             if end > 2 * duration_seconds:
                 found["past_twice_the_end"] = None
         elif end > duration_seconds:

@@ -50,6 +50,7 @@ def test_drop_is_the_default(resources):
         "empty_span": (1, 1, 0),
         "past_end_within_tolerance": (1, 0, 0),
         "past_end": (2, 2, 0),
+        "past_end_over_1_s": (1, 1, 0),
         "starts_past_end": (1, 1, 0),
     }
     assert (second.read, second.kept, second.selected) == (3, 3, 2)

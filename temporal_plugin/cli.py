@@ -97,6 +97,67 @@ def check(
     raise typer.Exit(int(bool(found.failures)))
 
 
+EXPORT_EXAMPLE = """Example: temporal-plugin data export charades.yaml --to verl --out train.parquet
+--prompt think_answer"""
+
+
+@data_app.command("export", epilog=EXPORT_EXAMPLE)
+def export(
+    config: Annotated[
+        Path, typer.Argument(help="A data config (.yaml) or samples (.jsonl, .parquet).")
+    ],
+    to: Annotated[str, typer.Option(help="verl, easyr1, llamafactory, jsonl or lmms_eval.")],
+    out: Annotated[
+        Path, typer.Option(help="The file to write; for lmms_eval the folder of the new task.")
+    ],
+    prompt: Annotated[
+        str, typer.Option(help="A prompt by name, or the path of your own YAML.")
+    ] = "answer",
+    relative_to: Annotated[
+        Path | None, typer.Option(help="Write video paths relative to this folder.")
+    ] = None,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Leave out rows that the format cannot say.")
+    ] = False,
+) -> None:
+    """Write samples as data files for other programs; the same input gives the same bytes."""
+    from temporal_plugin import prompts
+    from temporal_plugin.annotations import load_samples
+    from temporal_plugin.annotations.export import export as write
+
+    try:
+        samples = load_samples(config)
+        chosen = prompts.load(prompt)
+        done = write(samples, to, out, chosen, relative_to=relative_to, skip=skip)
+    except (ValueError, ImportError, OSError) as error:
+        _fail(str(error))
+    left = sum(len(ids) for ids in done.left_out.values())
+    typer.echo(f"{done.rows} rows, prompt {chosen.name} ({chosen.fingerprint}), {left} left out")
+    for path in done.files:
+        typer.echo(str(path))
+
+
+@data_app.command("fetch", epilog="Example: temporal-plugin data fetch charades.yaml")
+def fetch(
+    config: Annotated[Path, typer.Argument(help="A data config (.yaml).")],
+    workers: Annotated[int, typer.Option(min=1, help="Downloads at a time.")] = 8,
+) -> None:
+    """Copy the videos that lie behind a URL (`data_folder: s3://...`) to this computer.
+
+    Those that are here already are left alone. Exit status 1 when one cannot be had.
+    """
+    from temporal_plugin.annotations.fetching import fetch_videos
+
+    try:
+        fetched, problems = fetch_videos(config, workers=workers)
+    except (ValueError, ImportError) as error:
+        _fail(str(error))
+    typer.echo(f"{fetched} videos fetched, {len(problems)} problems")
+    for problem in problems:
+        typer.echo(f"  {problem}")
+    raise typer.Exit(int(bool(problems)))
+
+
 def _fail(text: str, *, as_json: bool = False) -> NoReturn:
     from rich.console import Console
 

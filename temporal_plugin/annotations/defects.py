@@ -109,12 +109,18 @@ def leakage(samples: Iterable[Sample]) -> Defect:
     return Defect("leakage", sum(found.values()), list(found))
 
 
-def windows_differ(samples: Iterable[Sample]) -> Defect:
-    """Files taken as cut that stand for several windows; counts the rows that must be wrong."""
-    windows: dict[str, dict[tuple, int]] = defaultdict(lambda: defaultdict(int))
+def windows_differ(samples: Sequence[Sample]) -> Defect:
+    """Files taken as cut that stand for several windows; counts the rows that must be wrong.
+
+    A row that names no window of such a file takes it for the whole video, from 0 on.
+    """
+    cut = {sample.video for sample in samples if SOURCE_KEY in sample.extra}
+    windows: dict[str, Counter[tuple[float, float]]] = defaultdict(Counter)
     for sample in samples:
         if SOURCE_KEY in sample.extra:
             windows[sample.video][tuple(sample.extra[SOURCE_KEY])] += 1
+        elif sample.video in cut and sample.clip is None and sample.duration is not None:
+            windows[sample.video][0.0, sample.duration] += 1
     found = Defect("clip_windows_differ")
     for path, counts in windows.items():
         if len(counts) > 1:

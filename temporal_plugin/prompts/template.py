@@ -20,6 +20,7 @@ from temporal_plugin.answers.choices import LETTERS
 
 FOLDER = Path(__file__).parent.parent / "prompt_templates"
 FIELDS = ("query", "duration", "options")
+SUFFIXES = (".yaml", ".yml", ".yaml.inc")  # the last where a host takes any .yaml for its own
 POSITIONS = ("first", "last")
 VARIANTS = {"video_first": "first", "text_first": "last"}
 _FIELD = re.compile(r"\{([a-z_]+)\}")
@@ -149,7 +150,7 @@ def load(name_or_path: str | Path) -> Prompt:
         position = VARIANTS[variant]
         return replace(prompt, name=f"{prompt.name}@{variant}", video_position=position)
     path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
+    if not path.name.endswith(SUFFIXES):
         path = FOLDER / f"{name_or_path}.yaml"
     if not path.is_file():
         raise ValueError(

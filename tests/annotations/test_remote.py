@@ -1,9 +1,11 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
 from temporal_plugin.annotations import AnnotationError, load, load_samples, remote
+from temporal_plugin.annotations.fetching import fetch_videos
 
 fsspec = pytest.importorskip("fsspec", reason="remote paths need fsspec")
 ROW = {"id": "a", "task": "open", "video": "sub/v.mp4", "query": "q"}
@@ -73,6 +75,21 @@ def test_videos_behind_a_url_are_looked_for_among_the_copies(far, write_config):
     path = write_config(config_for("memory://data/rows.jsonl"))
     [sample] = load_samples(path)
     assert sample.video == str(remote.cache_folder("memory://data/videos") / "sub/v.mp4")
+
+
+def test_remote_videos_are_fetched_once(far, write_config, monkeypatch):
+    path = write_config(config_for("memory://data/rows.jsonl"))
+    seen = []
+    assert fetch_videos(path, on_progress=lambda *args: seen.append(args)) == (1, [])
+    assert seen == [(1, 1)]
+    [sample] = load_samples(path)
+    assert Path(sample.video).read_bytes() == b"pixels"
+    assert fetch_videos(path) == (0, [])
+    Path(sample.video).unlink()
+    far.rm("/data/videos/sub/v.mp4")
+    fetched, [problem] = fetch_videos(path)
+    assert fetched == 0
+    assert str(problem).startswith("memory://data/videos/sub/v.mp4: cannot be fetched")
 
 
 def test_a_copy_is_whole_or_not_there(far, tmp_path, monkeypatch):

@@ -102,14 +102,7 @@ def test_numbers_that_are_not_finite_are_refused(
     spoiled, folder, format, name, options, id, number
 ):
     value = loaded(name, folder)
-    numeric = [
-        (parent, key)
-        for _, parent, key in leaves(value)
-        if isinstance(parent[key], (int, float)) and not isinstance(parent[key], bool)
-    ]
-    if not numeric:
-        pytest.skip("no number in this format")
-    parent, key = numeric[-1]
+    *_, (_, parent, key) = leaves(value)
     parent[key] = "@number@"
     spoiled(name, written(name, value).replace(b'"@number@"', number.encode()))
     _, errors = outcome(format, name, folder, options)
@@ -149,28 +142,20 @@ def test_another_encoding_is_refused(spoiled, folder, format, name, options, enc
     assert path.exists()
 
 
-@pytest.mark.parametrize(("format", "name", "options", "id"), JSON_CASES, ids=JSON_IDS)
-def test_a_query_of_ten_megabytes_is_refused(spoiled, folder, format, name, options, id):
+@pytest.mark.parametrize(("format", "name", "options"), CASES, ids=IDS)
+def test_a_query_of_megabytes_is_refused(spoiled, folder, format, name, options):
+    # Ten megabytes once per kind of file; all readers have the check in common.
+    megabytes = 10 if format in ("charades_sta", "jsonl", "nextgqa") else 0.2
     samples, before = outcome(format, name, folder, options)
-    query = samples[-1].query
-    value = loaded(name, folder)
-    places = [
-        (parent, key)
-        for _, parent, key in leaves(value)
-        if isinstance(parent[key], str) and query in parent[key]
-    ]
-    if format == "queryd":
-        places = [(value["video-tinyfilm013"][0], 0)]
-    if not places:
-        pytest.skip("the query is a key of this format")
-    parent, key = places[-1]
-    parent[key] = "a film " * 1_500_000
-    spoiled(name, written(name, value))
+    text = (folder / name).read_text(encoding="utf-8")
+    query = "snow" if format == "queryd" else json.dumps(samples[-1].query)[1:-1]
+    assert query in text
+    spoiled(name, text.replace(query, "a film " * int(megabytes * 150_000)).encode())
     left, errors = outcome(format, name, folder, options)
-    assert left == samples[:-1] or len(left) < len(samples)
-    assert len(errors) > len(before)
-    assert "at most 100,000 characters" in str(errors[-1])
-    assert len(str(errors[-1])) < 1200
+    assert len(left) < len(samples)
+    told = [str(error) for error in errors if str(error) not in map(str, before)]
+    assert "characters" in told[-1] or "field limit" in told[-1]
+    assert len(told[-1]) < 1200
 
 
 CLIMBING = ["../../../etc/passwd", "a/../../b", "..\\..\\b", "x\0y"]

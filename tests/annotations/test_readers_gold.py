@@ -30,7 +30,13 @@ REAL = {
     "timerft_2k5": ("timerft", {}, 2500, 2475, {}),
     "tvgbench": ("tvgbench", {}, 800, 462, {}),
 }  # fmt: skip
-LARGE = ("activitynet_train", "activitynet_val_2", "charades_sta_train")
+LARGE = (
+    "activitynet_train",
+    "activitynet_val_2",
+    "charades_sta_test",
+    "charades_sta_train",
+    "nextgqa_test",
+)
 
 
 def slow(*names):

@@ -6,6 +6,7 @@ from temporal_plugin.annotations import AnnotationError, Sample, export_rows, lo
 from temporal_plugin.annotations.export import FORMATS, export
 from temporal_plugin.annotations.gold import gold_answer
 from temporal_plugin.answers import decode_truth, parse
+from temporal_plugin.integrations.lmms_eval_source import Source
 from temporal_plugin.prompts import Prompt, load
 from temporal_plugin.rewards import score
 from temporal_plugin.spans import Span
@@ -163,7 +164,7 @@ def test_samples_come_back_as_they_were(tmp_path):
 
 
 @pytest.mark.parametrize("own", [False, True])
-def test_a_task_for_lmms_eval(tmp_path, own):
+def test_a_task_for_lmms_eval(tmp_path, own, monkeypatch):
     yaml = pytest.importorskip("yaml")
     folder = tmp_path / "my_task"
     prompt = FREE if own else load("answer")
@@ -176,6 +177,9 @@ def test_a_task_for_lmms_eval(tmp_path, own):
     assert (tmp_path / settings["annotations"]).is_file()
     assert load(settings["prompt"]).fingerprint == prompt.fingerprint
     assert len(list(folder.glob("*.yaml"))) == 1  # lmms-eval takes every .yaml for a task
+    monkeypatch.setenv("TEMPORAL_PLUGIN_DATA", str(tmp_path))
+    [(name, sample)] = Source.from_mapping(settings, task="my_task").read()
+    assert (name, sample) == (FIND.video, FIND)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,22 @@ def video_file(field: str, video: object, extension: str) -> str:
     return name + extension
 
 
+def below(field: str, path: object, prefix: str) -> object:
+    """`path` without the `prefix` that all paths of the file begin with."""
+    if not prefix:
+        return path
+    text = check.text(field, path)
+    if not text.startswith(prefix) or text == prefix:
+        raise AnnotationError(
+            "does not begin as all paths of the file should",
+            field=field,
+            value=path,
+            allowed=f"paths that begin with {prefix!r}",
+            remedy="correct `strip_prefix`",
+        )
+    return text[len(prefix) :].lstrip("/")
+
+
 def id_part(field: str, value: object) -> str:
     """`value`, a string or an integer, as a part of a sample's id."""
     if isinstance(value, int) and not isinstance(value, bool):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from temporal_plugin.annotations.reading import id_part, need, rest, samples, window
+from temporal_plugin.annotations.reading import below, id_part, need, rest, samples, window
 from temporal_plugin.annotations.row_files import OnError, rows
 from temporal_plugin.annotations.sample import Sample
 
@@ -22,11 +22,15 @@ TAKEN = ("video", "duration", "timestamp", "sentence", "video_start", "video_end
 NAMES = {"query": "sentence", "spans": "timestamp", "clip": "video_start"}
 
 
-def read(path: str | Path, *, on_error: OnError, split: str = "train") -> Iterator[Sample]:
+def read(
+    path: str | Path, *, on_error: OnError, split: str = "train", strip_prefix: str = ""
+) -> Iterator[Sample]:
     """One grounding sample per row, with the id `timerft/<qid>`, or its number where it has none.
 
     `qid`, `difficulty` (100 x IoU of one greedy answer) and that answer (`pred`) stay in `extra`.
-    A bad row goes to `on_error`, and reading goes on if that returns.
+    The paths begin with folders of Time-R1's checkout; `strip_prefix` is what to leave out of
+    each where `data_folder` is another folder. A bad row goes to `on_error`, and reading goes
+    on if that returns.
     """
 
     def convert(row: dict[str, Any], number: int) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def read(path: str | Path, *, on_error: OnError, split: str = "train") -> Iterat
         return {
             "id": f"{SOURCE}/{id_part('qid', row.get('qid', number))}",
             "task": "grounding",
-            "video": row["video"],
+            "video": below("video", row["video"], strip_prefix),
             "query": row["sentence"],
             "spans": [row["timestamp"]],
             "clip": window(row, "video_start", "video_end"),

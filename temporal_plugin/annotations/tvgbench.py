@@ -15,7 +15,7 @@ from typing import Any
 
 from temporal_plugin.annotations import fields as check
 from temporal_plugin.annotations.errors import AnnotationError
-from temporal_plugin.annotations.reading import need, rest, samples, window
+from temporal_plugin.annotations.reading import below, need, rest, samples, window
 from temporal_plugin.annotations.row_files import OnError, rows
 from temporal_plugin.annotations.sample import Sample
 
@@ -25,11 +25,15 @@ NAMES = {"video": "path", "query": "question", "spans": "answer", "clip": "start
 _ANSWER = re.compile(r"(\d{1,12}(?:\.\d{1,24})?)-(\d{1,12}(?:\.\d{1,24})?)", re.ASCII)
 
 
-def read(path: str | Path, *, on_error: OnError, split: str = "test") -> Iterator[Sample]:
+def read(
+    path: str | Path, *, on_error: OnError, split: str = "test", strip_prefix: str = ""
+) -> Iterator[Sample]:
     """One grounding sample per row, with the id `tvgbench/<n>`, rows from 0.
 
     The question's type (`qsemtype`) and the set it comes from (`dataset_name`) stay in `extra`.
-    A bad row goes to `on_error`, and reading goes on if that returns.
+    The paths begin with folders of Time-R1's checkout; `strip_prefix` is what to leave out of
+    each where `data_folder` is another folder. A bad row goes to `on_error`, and reading goes
+    on if that returns.
     """
 
     def convert(row: dict[str, Any], number: int) -> dict[str, Any]:
@@ -37,7 +41,7 @@ def read(path: str | Path, *, on_error: OnError, split: str = "test") -> Iterato
         return {
             "id": f"{SOURCE}/{number}",
             "task": "grounding",
-            "video": row["path"],
+            "video": below("path", row["path"], strip_prefix),
             "query": row["question"],
             "spans": [_span(row["answer"])],
             "clip": window(row, "start", "end"),

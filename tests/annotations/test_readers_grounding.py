@@ -18,6 +18,11 @@ def pairs(samples):
     return [[(s.start_seconds, s.end_seconds) for s in sample.spans] for sample in samples]
 
 
+def test_every_reader_is_in_the_documentation():
+    text = (READERS_FOLDER.parents[3] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    assert {name for name in READERS if f"| `{name}` |" not in text} == set()
+
+
 def test_every_reader_has_a_fixture():
     assert {format for format, _, _ in CASES} == set(READERS) - {"parquet"}
 
@@ -162,6 +167,18 @@ def test_timerft_errors_name_the_field_of_the_file(tmp_path, change, problem):
     path.write_text(json.dumps([{**row, **change}]))
     with pytest.raises(AnnotationError, match=problem):
         list(read("timerft", path))
+
+
+@pytest.mark.parametrize("format", ["timerft", "tvgbench"])
+def test_the_folders_of_the_authors_can_be_left_out(format):
+    name = f"{format}.json"
+    for prefix in ("./videos", "./videos/"):
+        samples = fixture_samples(format, name, strip_prefix=prefix)
+        assert all("/" not in sample.video for sample in samples)
+    assert one(format, name).video.startswith("./videos/")
+    errors = []
+    assert fixture_samples(format, name, on_error=errors.append, strip_prefix="/elsewhere") == []
+    assert "correct `strip_prefix`" in str(errors[0])
 
 
 def test_a_row_of_ones_own_in_the_format_of_timerft_needs_no_qid(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import tracemalloc
 from dataclasses import replace
 
@@ -254,3 +255,13 @@ def test_rows_are_streamed(tmp_path, kind):
         tracemalloc.stop()
     # A batch of Parquet rows is fuller in the larger file, hence the second summand.
     assert peaks[1] - peaks[0] < 4500 * 80 + (3_000_000 if kind == "parquet" else 0)
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    path = to_parquet("video_mme.json", tmp_path / "rows.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match="pip install pyarrow"):
+        list(read("video_mme", path))
+    with pytest.raises(ImportError, match="pip install pyarrow"):
+        sample_parquet.write(tmp_path / "samples.parquet", [])
+    assert not (tmp_path / "samples.parquet").exists()

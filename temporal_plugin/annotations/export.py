@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from temporal_plugin.annotations.errors import AnnotationError, shown
+from temporal_plugin.annotations.export_files import as_json, whole, write_rows, write_text
 from temporal_plugin.annotations.export_rows import (
     CannotExport,
     Target,
@@ -39,7 +37,6 @@ FORMATS: dict[str, Row] = {
 }
 SUFFIXES = {"verl": (".parquet", ".jsonl"), "easyr1": (".parquet", ".jsonl")}
 EXAMPLES = 3
-PARQUET_ROWS = 4096
 
 
 @dataclass
@@ -80,9 +77,9 @@ def export(
     target = Target(prompt, folder, clips)
     done = Exported([out / f"{out.name}.jsonl" if to == "lmms_eval" else out])
     done.files[0].parent.mkdir(parents=True, exist_ok=True)
-    with _whole(done.files[0]) as part:
+    with whole(done.files[0]) as part:
         rows = _rows(samples, FORMATS[to], target, done.left_out)
-        done.rows = _write_rows(part, out.suffix, rows, clips=clips)
+        done.rows = write_rows(part, out.suffix, rows, clips=clips)
         _refuse(done, to, skip)
     if to == "lmms_eval":
         done.files += _write_task(out, prompt)
@@ -90,7 +87,7 @@ def export(
         done.files.append(out.with_name("dataset_info.json"))
         _write_dataset_info(done.files[-1], out)
     done.files.append(done.files[0].with_name(f"{done.files[0].name}.meta.json"))
-    _write_text(done.files[-1], _json(_meta(to, prompt, done)))
+    write_text(done.files[-1], as_json(_meta(to, prompt, done)))
     return done
 
 
@@ -135,79 +132,6 @@ def _refuse(done: Exported, to: str, skip: bool) -> None:
         logger.warning("left out of the export: %s", reason)
 
 
-def _write_rows(path: Path, suffix: str, rows: Iterator[dict[str, Any]], *, clips: bool) -> int:
-    """Writes the rows one after another and returns how many there were."""
-    if suffix == ".parquet":
-        return _write_parquet(path, rows, clips)
-    count = 0
-    first, between, last = ("[\n", ",\n", "\n]\n") if suffix == ".json" else ("", "\n", "\n")
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for count, row in enumerate(rows, start=1):
-            file.write(first if count == 1 else between)
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False))
-        file.write(last)
-    return count
-
-
-def _write_parquet(path: Path, rows: Iterator[dict[str, Any]], clips: bool) -> int:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ImportError("writing .parquet needs pyarrow: pip install pyarrow") from error
-    count, schema = 0, _schema(pyarrow, clips)
-    with parquet.ParquetWriter(path, schema) as writer:
-        while batch := list(islice(rows, PARQUET_ROWS)):
-            writer.write_table(pyarrow.Table.from_pylist(batch, schema))
-            count += len(batch)
-    return count
-
-
-def _schema(pyarrow: Any, clips: bool) -> Any:
-    """The columns of `trainer_row`; inferred ones would change with the first rows of a file."""
-    text, number = pyarrow.string(), pyarrow.float64()
-    video = text
-    if clips:
-        names = (("video", text), ("video_start", number), ("video_end", number))
-        video = pyarrow.struct(list(names))
-    info = {"index": pyarrow.int64()} | dict.fromkeys(
-        ("id", "split", "contract", "prompt", "prompt_fingerprint"), text
-    )
-    message = pyarrow.struct([("role", text), ("content", text)])
-    return pyarrow.schema(
-        [
-            ("problem", text),
-            ("answer", text),
-            ("prompt", pyarrow.list_(message)),
-            ("videos", pyarrow.list_(video)),
-            ("data_source", text),
-            ("ability", text),
-            ("reward_model", pyarrow.struct([("style", text), ("ground_truth", text)])),
-            ("extra_info", pyarrow.struct(list(info.items()))),
-        ]
-    )
-
-
-def _write_text(path: Path, text: str) -> None:
-    with _whole(path) as part:
-        part.write_text(text, encoding="utf-8", newline="\n")
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A file to write into, which gets its name only when all went well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
 def _meta(to: str, prompt: Prompt, done: Exported) -> dict[str, Any]:
     return {
         "format": to,
@@ -246,7 +170,7 @@ def _write_dataset_info(path: Path, data: Path) -> None:
             "system_tag": "system",
         },
     }
-    _write_text(path, _json(table))
+    write_text(path, as_json(table))
 
 
 def _write_task(folder: Path, prompt: Prompt) -> list[Path]:
@@ -259,7 +183,7 @@ def _write_task(folder: Path, prompt: Prompt) -> list[Path]:
     if not _is_shipped(prompt):
         files.append(folder / "prompt.yaml.inc")  # not .yaml, which would be taken for a task
         fields = ("system", "user", "video_position", "contract")
-        _write_text(files[1], _json({name: getattr(prompt, name) for name in fields}))
+        write_text(files[1], as_json({name: getattr(prompt, name) for name in fields}))
         reference = str(files[1].resolve())
     text = f"""task: {json.dumps(folder.name)}
 class: !function temporal_plugin.integrations.lmms_eval_task.GroundingTask
@@ -268,7 +192,7 @@ dataset_kwargs:   # set TEMPORAL_PLUGIN_DATA to the folder that holds this one
   annotations: {json.dumps(f"{folder.name}/{folder.name}.jsonl")}
   prompt: {json.dumps(reference)}
 """
-    _write_text(files[0], text)
+    write_text(files[0], text)
     return files
 
 

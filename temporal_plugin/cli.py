@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, NoReturn
 
 import typer
 
 from temporal_plugin.demo import command
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from temporal_plugin.annotations import Loaded
-    from temporal_plugin.annotations.check import VideoProblem
 
 app = typer.Typer(
     name="temporal-plugin",
@@ -56,109 +49,123 @@ CHECK_EXAMPLE = """Example: temporal-plugin data check charades_sta.yaml, where 
 
 @data_app.command("check", epilog=CHECK_EXAMPLE)
 def check(
-    config: Annotated[Path, typer.Argument(help="A data config (.yaml) or samples (.jsonl).")],
+    configs: Annotated[
+        list[Path], typer.Argument(help="Data configs (.yaml) or samples (.jsonl, .parquet).")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
     max_listed: Annotated[
         int, typer.Option(min=0, help="List at most so many problems of a kind.")
     ] = 20,
+    videos: Annotated[
+        bool, typer.Option("--videos/--no-videos", help="Open every video file.")
+    ] = True,
+    strict: Annotated[
+        bool, typer.Option(help="Fail for every defect, and for dropped or changed rows.")
+    ] = False,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="A kind of defect that does not fail (repeatable).")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that open videos; 2 per processor.")
+    ] = None,
 ) -> None:
     """Load every row and open every video, and list all that is wrong.
 
-    Exit status 1 when a row is malformed, a video cannot be used or nothing is left to load.
-    Rows dropped or changed for their spans, as `on_bad_span` says, are counted but no error.
+    Several configs are checked together: give the training and the test data to find videos that
+    are in both.
+
+    Exit status 1 when a row is malformed, a video cannot be used, a test video is in a training
+    split, a clip cannot be right or nothing is left to load. Other defects, and rows dropped or
+    changed for their spans as `on_bad_span` says, are counted and fail with --strict only.
     """
     from rich.console import Console
 
-    from temporal_plugin.annotations import AnnotationError, load
-    from temporal_plugin.annotations.check import check_videos
+    from temporal_plugin.annotations import AnnotationError
+    from temporal_plugin.annotations.data_check import check_data
+    from temporal_plugin.report.data_check import print_check
 
     try:
-        loaded = load(config, collect_errors=True)
-        problems = check_videos(loaded.samples)
+        found = check_data(
+            configs, videos=videos, strict=strict, allowed=allow or (), workers=workers
+        )
     except (AnnotationError, ImportError) as error:
-        if as_json:
-            typer.echo(json.dumps({"ok": False, "error": str(error)}))
-        else:
-            Console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-    malformed = [error for report in loaded.reports for error in report.errors]
-    ok = bool(loaded.samples) and not malformed and not problems
+        _fail(str(error), as_json=as_json)
     if as_json:
-        typer.echo(json.dumps(_as_json(loaded, problems, ok, max_listed), indent=2))
+        typer.echo(json.dumps(found.to_dict(max_listed=max_listed), indent=2))
     else:
-        _print(Console(), loaded, problems, max_listed)
-    raise typer.Exit(0 if ok else 1)
+        print_check(Console(), found, max_listed)
+    raise typer.Exit(int(bool(found.failures)))
 
 
-def _as_json(
-    loaded: Loaded, problems: list[VideoProblem], ok: bool, max_listed: int
-) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    reports = [report.to_dict() for report in loaded.reports]
-    for report in reports:
-        report["error_count"] = len(report["errors"])
-        report["errors"] = report["errors"][:max_listed]
-    return {
-        "ok": ok,
-        "samples": len(loaded.samples),
-        "videos": len({sample.video for sample in loaded.samples}),
-        "sources": _by_source(loaded),
-        "files": reports,
-        "video_problem_count": len(problems),
-        "video_problems": [asdict(problem) for problem in problems[:max_listed]],
-    }
+EXPORT_EXAMPLE = """Example: temporal-plugin data export charades.yaml --to verl --out train.parquet
+--prompt think_answer"""
 
 
-def _by_source(loaded: Loaded) -> list[dict[str, Any]]:
-    videos: dict[tuple[str, str], list[str]] = {}
-    for sample in loaded.samples:
-        videos.setdefault((sample.source, sample.split), []).append(sample.video)
-    return [
-        {"source": source, "split": split, "samples": len(paths), "videos": len(set(paths))}
-        for (source, split), paths in videos.items()
-    ]
+@data_app.command("export", epilog=EXPORT_EXAMPLE)
+def export(
+    config: Annotated[
+        Path, typer.Argument(help="A data config (.yaml) or samples (.jsonl, .parquet).")
+    ],
+    to: Annotated[str, typer.Option(help="verl, easyr1, llamafactory, jsonl or lmms_eval.")],
+    out: Annotated[
+        Path, typer.Option(help="The file to write; for lmms_eval the folder of the new task.")
+    ],
+    prompt: Annotated[
+        str, typer.Option(help="A prompt by name, or the path of your own YAML.")
+    ] = "answer",
+    relative_to: Annotated[
+        Path | None, typer.Option(help="Write video paths relative to this folder.")
+    ] = None,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Leave out rows that the format cannot say.")
+    ] = False,
+) -> None:
+    """Write samples as data files for other programs; the same input gives the same bytes."""
+    from temporal_plugin import prompts
+    from temporal_plugin.annotations import load_samples
+    from temporal_plugin.annotations.export import export as write
+
+    try:
+        samples = load_samples(config)
+        chosen = prompts.load(prompt)
+        done = write(samples, to, out, chosen, relative_to=relative_to, skip=skip)
+    except (ValueError, ImportError, OSError) as error:
+        _fail(str(error))
+    left = sum(len(ids) for ids in done.left_out.values())
+    typer.echo(f"{done.rows} rows, prompt {chosen.name} ({chosen.fingerprint}), {left} left out")
+    for path in done.files:
+        typer.echo(str(path))
 
 
-def _print(console: Console, loaded: Loaded, problems: list[VideoProblem], max_listed: int) -> None:
-    from rich.table import Table
+@data_app.command("fetch", epilog="Example: temporal-plugin data fetch charades.yaml")
+def fetch(
+    config: Annotated[Path, typer.Argument(help="A data config (.yaml).")],
+    workers: Annotated[int, typer.Option(min=1, help="Downloads at a time.")] = 8,
+) -> None:
+    """Copy the videos that lie behind a URL (`data_folder: s3://...`) to this computer.
 
-    columns = ("read", "dropped", "changed", "kept", "selected")
-    table = Table("rows of", *columns, box=None, pad_edge=False)
-    for report in loaded.reports:
-        counts = (str(getattr(report, name)) for name in columns)
-        table.add_row(Path(report.path).name, *counts)
-    console.print(table)
-    table = Table("source", "split", "samples", "videos", box=None, pad_edge=False)
-    for row in _by_source(loaded):
-        table.add_row(*(str(value) or "-" for value in row.values()))
-    console.print()
-    console.print(table)
+    Those that are here already are left alone. Exit status 1 when one cannot be had.
+    """
+    from temporal_plugin.annotations.fetching import fetch_videos
 
-    def line(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    for report in loaded.reports:
-        line(f"\n{report.path}")
-        for text, _ in report.lines():
-            line(f"  {text}")
-        _list(line, "malformed rows", [str(error) for error in report.errors], max_listed)
-    videos = len({sample.video for sample in loaded.samples})
-    line(f"\n{len(loaded.samples)} samples, {videos} videos, {len(problems)} video problems")
-    texts = [f"{p.path}: {p.reason} ({p.samples} samples); {p.remedy}" for p in problems]
-    _list(line, "missing or unreadable videos", texts, max_listed)
-    if not loaded.samples:
-        line("error: no sample is left to load")
+    try:
+        fetched, problems = fetch_videos(config, workers=workers)
+    except (ValueError, ImportError) as error:
+        _fail(str(error))
+    typer.echo(f"{fetched} videos fetched, {len(problems)} problems")
+    for problem in problems:
+        typer.echo(f"  {problem}")
+    raise typer.Exit(int(bool(problems)))
 
 
-def _list(line: Callable[[str], None], title: str, texts: list[str], max_listed: int) -> None:
-    if not texts:
-        return
-    line(f"  {len(texts)} {title}:")
-    for text in texts[:max_listed]:
-        line(f"    {text}")
-    if len(texts) > max_listed:
-        line(f"    and {len(texts) - max_listed} more (--max-listed)")
+def _fail(text: str, *, as_json: bool = False) -> NoReturn:
+    from rich.console import Console
+
+    if as_json:
+        typer.echo(json.dumps({"ok": False, "error": text}))
+    else:
+        Console(stderr=True).print(f"error: {text}", markup=False, soft_wrap=True)
+    raise typer.Exit(1) from None
 
 
 @app.command("doctor", epilog="Example: temporal-plugin doctor --json")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -20,12 +21,15 @@ def run():
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A copy of the small dataset in which every video is there."""
-    copy = shutil.copytree(RESOURCES, tmp_path / "data")
-    (copy / "videos" / "sub").mkdir()
-    for name in ("CD456.mp4", "sub/CD456.mp4"):
-        shutil.copy(copy / "videos" / "AB123.mp4", copy / "videos" / name)
+def folder(tmp_path, write_video):
+    """A copy of the small dataset in which every video is there, as long as annotated."""
+    copy = tmp_path / "data"
+    copy.mkdir()
+    for name in ("data_config.yaml", "charades_sta.json", "samples.jsonl"):
+        shutil.copy(RESOURCES / name, copy)
+    for name, seconds in (("AB123.mp4", 10), ("CD456.mp4", 20), ("sub/CD456.mp4", 21)):
+        frames = np.zeros((seconds * 2, 32, 32, 3), np.uint8)
+        write_video(copy / "videos" / name, frames, fps=2)
     return copy
 
 
@@ -126,3 +130,63 @@ def test_importing_the_command_line_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_histograms_and_the_policy_are_shown(run, folder):
+    result = run("data", "check", folder / "data_config.yaml", "--no-videos")
+    assert "policy on_bad_span: drop" in result.output
+    assert "span length (s)   |" in result.output
+    assert "1 samples have no split" in result.output
+    content = json.loads(run("data", "check", folder / "data_config.yaml", "--json").stdout)
+    assert content["histograms"][0]["span_seconds"]["median"] == pytest.approx(5.95)
+    assert content["files"][0]["policy"]["on_bad_span"] == "drop"
+    assert content["failures"] == []
+
+
+def test_a_strict_check_fails_by_name(run, folder):
+    path = folder / "data_config.yaml"
+    result = run("data", "check", path, "--no-videos", "--strict", "--allow", "duplicate")
+    assert result.exit_code == 1
+    assert "failed: empty_span, past_end" in result.output
+    assert "1 rows: duplicate:" in result.output
+
+
+def test_train_and_test_together(run, folder):
+    rows = (folder / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    for split in ("train", "test"):
+        row = {**json.loads(rows[0]), "id": split, "split": split}
+        (folder / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
+    result = run("data", "check", folder / "train.jsonl", folder / "test.jsonl", "--no-videos")
+    assert result.exit_code == 1
+    assert "failed: leakage" in result.output
+
+
+@pytest.mark.parametrize("to", ["verl", "easyr1", "jsonl", "lmms_eval"])
+def test_an_export(run, folder, tmp_path, to):
+    out = tmp_path / ("task" if to == "lmms_eval" else "out.jsonl")
+    result = run("data", "export", folder / "charades_sta.yaml", "--to", to, "--out", out)
+    assert result.exit_code == 1
+    assert result.output.startswith("error: ")
+    (folder / "only.yaml").write_text(
+        "datasets:\n  - json_path: charades_sta.json\n    data_folder: videos\n"
+        "    format: charades_sta\n    on_bad_span: clip\n"
+    )
+    result = run("data", "export", folder / "only.yaml", "--to", to, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "3 rows, prompt answer (" in result.output
+    assert all(Path(line).is_file() for line in result.output.splitlines()[1:])
+
+
+def test_an_export_says_what_it_left_out(run, folder, tmp_path):
+    arguments = ("data", "export", folder / "data_config.yaml", "--to", "easyr1", "--out")
+    result = run(*arguments, tmp_path / "out.jsonl")
+    assert result.exit_code == 1
+    assert "1 rows ('a/1'): shows a part of its video file" in result.output
+    result = run(*arguments, tmp_path / "out.jsonl", "--skip")
+    assert result.exit_code == 0
+    assert "3 rows, prompt answer" in result.output and "1 left out" in result.output
+
+
+def test_a_fetch_with_nothing_remote(run, folder):
+    result = run("data", "fetch", folder / "data_config.yaml")
+    assert (result.exit_code, result.output) == (0, "0 videos fetched, 0 problems\n")

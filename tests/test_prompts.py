@@ -3,8 +3,23 @@ from pathlib import Path
 import pytest
 
 from temporal_plugin.answers import CONTRACTS, Truth, parse
-from temporal_plugin.prompts import Prompt, load, option_lines, shipped
+from temporal_plugin.prompts import (
+    RECORD_FILE,
+    Prompt,
+    load,
+    mismatch,
+    option_lines,
+    read_record,
+    shipped,
+    warn_on_mismatch,
+    write_record,
+)
 
+SEARCH = {
+    "search": "think_answer",
+    "search_choice": "think_answer_choice",
+    "search_text": "think_answer_text",
+}
 SAMPLE = Truth("q1", query="the man jumps", duration=33.5, options=("red", "(B) blue"))
 
 
@@ -12,7 +27,8 @@ SAMPLE = Truth("q1", query="the man jumps", duration=33.5, options=("red", "(B) 
 def test_every_shipped_template_can_be_asked(name):
     prompt = load(name)
     assert prompt.name == name
-    assert prompt.contract == name  # each is called after the contract it asks for
+    # each is called after the contract it asks for, but where the contract is a search's last turn
+    assert prompt.contract == SEARCH.get(name, name)
     *system, user = prompt.messages(SAMPLE)
     assert [message["role"] for message in system] == (["system"] if prompt.system else [])
     assert user["role"] == "user"
@@ -23,7 +39,7 @@ def test_every_shipped_template_can_be_asked(name):
 
 
 def test_there_is_a_template_for_every_contract():
-    assert set(shipped()) == set(CONTRACTS) - {"free"}
+    assert set(shipped()) == (set(CONTRACTS) - {"free"}) | set(SEARCH)
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -110,5 +126,68 @@ def test_a_wrong_file_is_named(tmp_path, text, message):
 
 @pytest.mark.parametrize("name", ["no_such", "no/such.yaml"])
 def test_a_missing_template_lists_those_that_exist(name):
-    with pytest.raises(ValueError, match=r"is not found; use one of: answer, think_answer"):
+    with pytest.raises(ValueError, match=r"is not found; use one of: answer, answer_choice"):
         load(name)
+
+
+@pytest.mark.parametrize(
+    ("variant", "types"), [("text_first", ["text", "video"]), ("video_first", ["video", "text"])]
+)
+@pytest.mark.parametrize("own", [False, True])
+def test_the_order_of_video_and_text_by_name(tmp_path, variant, types, own):
+    name = "think_answer"
+    if own:
+        name = tmp_path / "a@b.yaml"
+        name.write_text("user: '{query}'\n")
+    prompt = load(f"{name}@{variant}")
+    assert prompt.name == f"{Path(name).stem}@{variant}"
+    assert [part["type"] for part in prompt.messages(SAMPLE)[0]["content"]] == types
+    assert (prompt.fingerprint == load(name).fingerprint) is (variant == "video_first")
+
+
+def test_the_fingerprint_is_that_of_what_the_model_sees():
+    prompt = Prompt("a", None, "find {query}")
+    assert prompt.fingerprint == Prompt("b", "", "find {query}").fingerprint
+    others = [
+        Prompt("a", None, "find {query}!"),
+        Prompt("a", "find {query}", ""),
+        Prompt("a", None, "find {query}", "last"),
+        Prompt("a", None, "find {query}", contract="answer"),
+    ]
+    assert len({item.fingerprint for item in (prompt, *others)}) == 5
+
+
+def test_a_shipped_prompt_is_never_edited_in_silence():
+    """A changed template makes old checkpoints warn: change it on purpose, and this with it."""
+    assert load("answer").fingerprint == "bcf872e3ef018025"
+    assert load("think_answer").fingerprint == "aafdd5a02480feec"
+
+
+def test_the_record_beside_a_checkpoint(tmp_path, caplog):
+    folder = tmp_path / "checkpoints"
+    checkpoint = folder / "global_step_3" / "actor" / "huggingface"
+    checkpoint.mkdir(parents=True)
+    trained = load("think_answer")
+    assert read_record(checkpoint) is None
+    assert mismatch(checkpoint, trained) is None
+    assert write_record(folder, trained) == folder / RECORD_FILE
+    assert [path.name for path in folder.iterdir() if path.is_file()] == [RECORD_FILE]
+    assert read_record(checkpoint) == trained
+    assert not warn_on_mismatch(checkpoint, trained)
+    assert mismatch("some/model-from-a-hub", trained) is None
+    other = load("answer@text_first")
+    assert warn_on_mismatch(str(checkpoint), other)
+    for part in ("'think_answer'", "'answer@text_first'", trained.fingerprint, other.fingerprint):
+        assert part in caplog.text
+    write_record(checkpoint, other)  # the nearer record counts
+    assert mismatch(checkpoint, other) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "a"}', '{"user": 1, "system": 2}'])
+def test_a_broken_record_is_named_and_stops_nothing(tmp_path, caplog, text):
+    (tmp_path / RECORD_FILE).write_text(text)
+    with pytest.raises(ValueError, match=r"cannot be read.*write_record") as error:
+        read_record(tmp_path)
+    assert str(tmp_path / RECORD_FILE) in str(error.value)
+    assert warn_on_mismatch(tmp_path, load("answer"))
+    assert "cannot be read" in caplog.text

@@ -22,6 +22,7 @@ COMMANDS = {
     "pip install 'temporal-plugin[": "test_extras_exist",
     "temporal-plugin doctor": "test_doctor",
     "temporal-plugin data check charades.yaml": "test_data_check",
+    "temporal-plugin data export charades.yaml": "test_data_check",
     "VERL_PLATFORM=cpu python -m verl.trainer.main_ppo": "hosts/test_verl_run.py",
     "lmms-eval --model temporal_qwen_vl": "hosts/test_lmms_eval_run.py",
 }
@@ -92,6 +93,28 @@ def test_data_check(tmp_path, write_video):
     (tmp_path / "charades_sta/charades_sta_train.json").write_text(json.dumps(rows))
     done = run(script("temporal-plugin"), "data", "check", "charades.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+    (line,) = [line for line in commands() if line.startswith("temporal-plugin data export")]
+    done = run(script("temporal-plugin"), *line.split()[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = json.loads((tmp_path / "sft.json").read_text())
+    assert row["messages"][-1]["content"] == "<answer>0.50 to 4.00</answer>"
+
+
+def test_a_newcomers_format(tmp_path, monkeypatch):
+    """The README's own reader and YAML, as they stand there; fewer than 15 lines of Python."""
+    from temporal_plugin.annotations import load_samples
+
+    (reader,) = [block for block in blocks("python") if block.startswith("# my_format.py")]
+    (config,) = [block for block in blocks("yaml") if block.startswith("# my_format.yaml")]
+    assert len(reader.splitlines()) < 15
+    (tmp_path / "my_format.py").write_text(reader)
+    (tmp_path / "my_format.yaml").write_text(config)
+    (tmp_path / "labels.csv").write_text("file,text,from,to\na.mp4,a door opens,1.5,4\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (sample,) = load_samples(tmp_path / "my_format.yaml")
+    assert (sample.id, sample.query, sample.split) == ("my/0", "a door opens", "train")
+    assert sample.video == str(tmp_path / "videos" / "a.mp4")
+    assert (sample.spans[0].start_seconds, sample.spans[0].end_seconds) == (1.5, 4.0)
 
 
 @pytest.mark.slow

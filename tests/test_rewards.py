@@ -23,6 +23,7 @@ from temporal_plugin.spans import Span
 ALL = dict.fromkeys(REWARDS, 1.0)
 SAMPLE = Truth("q1", spans=(Span(5, 9),), duration=30.0, query="the man jumps")
 ABSENT = Truth("q2", spans=(), duration=30.0, query="a dog sings")
+OPEN = Truth("q5", task="open", answer="It is red.")
 CHOICE = Truth("q4", options=("red", "blue"), answer="B")
 GROUNDED = Truth(
     "q3", spans=(Span(5, 9), Span(12, 15)), duration=30.0, options=("red", "blue"), answer="B"
@@ -33,7 +34,7 @@ GOLD = [
     (reward, contract)
     for contract, shape in CONTRACTS.items()
     for reward in REWARDS
-    if shape.asks_spans or not shape.asks_choice or reward == "format"
+    if shape.asks_spans or not shape.blocks or reward == "format"
 ]
 
 
@@ -43,7 +44,15 @@ def test_a_gold_answer_scores_one_for_every_reward(reward, contract):
     sample = SAMPLE
     if shape.asks_choice:
         sample = GROUNDED if shape.asks_spans else CHOICE
-    text = render(contract, spans=sample.spans, choice=sample.answer, reasoning="He jumps.")
+    if shape.asks_text:
+        sample = OPEN
+    text = render(
+        contract,
+        spans=sample.spans,
+        choice=sample.answer,
+        text=sample.answer,
+        reasoning="He jumps.",
+    )
     assert score(text, sample, {reward: 1.0}, contract=contract) == {
         "score": 1.0,
         reward: 1.0,

@@ -9,22 +9,20 @@ columns `id` and `length`), or they stay unknown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from temporal_plugin.annotations import fields as check
-from temporal_plugin.annotations.durations import parse_seconds, read_durations
-from temporal_plugin.annotations.errors import AnnotationError, shown
+from temporal_plugin.annotations.captioned_videos import caption_rows
+from temporal_plugin.annotations.durations import length_of, parse_seconds, read_durations
+from temporal_plugin.annotations.errors import AnnotationError
+from temporal_plugin.annotations.reading import samples, video_file
+from temporal_plugin.annotations.row_files import OnError, Row
 from temporal_plugin.annotations.sample import Sample
-from temporal_plugin.annotations.strict_json import loads, read_lines, read_text
+from temporal_plugin.annotations.strict_json import read_lines
 
 SOURCE = "charades_sta"
-KEYS = ("duration", "timestamps", "sentences")
-FIELD_NAMES = {"spans": "timestamps", "query": "sentences"}
-"""What our fields are called in the file, for errors."""
-
-OnError = Callable[[AnnotationError], None]
+NAMES = {"spans": "timestamps", "query": "sentences"}
 
 
 def read(
@@ -41,9 +39,23 @@ def read(
     A row that cannot become a sample goes to `on_error`, and reading goes on if that returns.
     """
     path = Path(path)
-    known_durations = read_durations(Path(durations)) if durations else {}
+    lengths = read_durations(Path(durations)) if durations else {}
+
+    def convert(row: dict[str, Any], number: int) -> dict[str, Any]:
+        video = row["video"]
+        return {
+            "id": f"{SOURCE}/{video}/{row['index']}",
+            "task": "grounding",
+            "video": video_file("video", video, video_extension),
+            "query": row["query"],
+            "spans": [row["span"]],
+            "duration": length_of(video, lengths, durations) if durations else row["duration"],
+            "source": SOURCE,
+            "split": split,
+        }
+
     if path.suffix == ".json":
-        rows = _json_rows(path, on_error)
+        rows = caption_rows(path, on_error)
     elif path.suffix == ".txt":
         rows = _text_rows(path, on_error)
     else:
@@ -53,85 +65,10 @@ def read(
             value=path.suffix,
             allowed=".json ({video: {duration, ...}}) or .txt (VIDEO start end##sentence)",
         )
-    for where, video, index, row in rows:
-        try:
-            if durations:
-                row["duration"] = _look_up(known_durations, video, durations)
-            yield Sample.from_dict(
-                {
-                    **row,
-                    "id": f"{SOURCE}/{video}/{index}",
-                    "task": "grounding",
-                    "video": _video_id(video) + video_extension,
-                    "source": SOURCE,
-                    "split": split,
-                },
-                where=where,
-            )
-        except AnnotationError as error:
-            error.field = FIELD_NAMES.get(error.field, error.field)
-            on_error(error.at(where))
+    yield from samples(rows, on_error, convert, NAMES)
 
 
-def _look_up(table: dict[str, float], video: str, path: str | Path) -> float:
-    if video not in table:
-        raise AnnotationError(
-            f"{path} has no length for this video",
-            field="duration",
-            value=video,
-            remedy="add it there, or leave `durations` out",
-        )
-    return table[video]
-
-
-def _video_id(video: str) -> str:
-    if "/" in video or "\\" in video:
-        raise AnnotationError(
-            "not a video id",
-            field="video",
-            value=video,
-            allowed="a file name without folder and extension",
-        )
-    return check.text("video", video)
-
-
-def _json_rows(path: Path, on_error: OnError) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
-    table = loads(read_text(path), str(path))
-    if not isinstance(table, dict) or not table:
-        raise AnnotationError(
-            "not Charades-STA", where=str(path), value=table, allowed="{video: {...}, ...}"
-        )
-    for video, record in table.items():
-        where = f"{path}: video {shown(video)}"
-        try:
-            pairs = _paired(record)
-        except AnnotationError as error:
-            on_error(error.at(where))
-            continue
-        for index, (timestamp, sentence) in enumerate(pairs):
-            row = {"query": sentence, "spans": [timestamp], "duration": record["duration"]}
-            yield f"{where}, sentence {index}", video, index, row
-
-
-def _paired(record: Any) -> list[tuple[Any, Any]]:
-    missing = [key for key in KEYS if not isinstance(record, dict) or key not in record]
-    if missing:
-        raise AnnotationError(
-            "missing", field=missing[0], value=record, allowed=f"an object with {', '.join(KEYS)}"
-        )
-    timestamps = check.items("timestamps", record["timestamps"])
-    sentences = check.items("sentences", record["sentences"])
-    if len(timestamps) != len(sentences):
-        raise AnnotationError(
-            f"{len(timestamps)} timestamps beside {len(sentences)} sentences",
-            field="timestamps",
-            value=timestamps,
-            allowed="one per sentence",
-        )
-    return list(zip(timestamps, sentences, strict=True))
-
-
-def _text_rows(path: Path, on_error: OnError) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
+def _text_rows(path: Path, on_error: OnError) -> Iterator[Row]:
     seen: Counter[str] = Counter()
     for number, line in read_lines(path):
         where = f"{path}:{number}"
@@ -148,4 +85,5 @@ def _text_rows(path: Path, on_error: OnError) -> Iterator[tuple[str, str, int, d
         except AnnotationError as error:
             on_error(error.at(where))
             continue
-        yield where, words[0], index, {"query": sentence.strip(), "spans": [span]}
+        row = {"video": words[0], "index": index, "span": span, "query": sentence.strip()}
+        yield where, number - 1, {**row, "duration": None}

@@ -1,4 +1,4 @@
-"""All missing and unreadable videos at once, before any model loads."""
+"""All missing and unreadable videos at once, before a model loads; the lengths of the rest."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from temporal_plugin.annotations.probe import probe, require_av
+from temporal_plugin.annotations.clip_policy import file_seconds
+from temporal_plugin.annotations.probe import Fault, probe, require_av
 from temporal_plugin.annotations.sample import Sample
 
 if TYPE_CHECKING:
@@ -31,6 +32,17 @@ class VideoProblem:
     reason: str
     samples: int
     remedy: str
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What there is at one path: a fault (reason, remedy), or a video and its real length.
+
+    `seconds` is None where it was not asked for or the file does not tell.
+    """
+
+    fault: Fault | None = None
+    seconds: float | None = None
 
 
 def check_videos(
@@ -53,31 +65,62 @@ def check_videos(
     Raises:
         ImportError: PyAV is not installed (names the pip command).
     """
-    require_av()
     uses = Counter(sample.video for sample in samples)
-    faults: dict[str, tuple[str, str]] = {}
+    surveyed = survey(uses, on_progress=on_progress, console=console, workers=workers)
+    return problems_of(uses, surveyed)
+
+
+def problems_of(uses: Mapping[str, int], surveyed: Mapping[str, Surveyed]) -> list[VideoProblem]:
+    """The faults of a survey; `uses` says how many samples need each path."""
+    return [
+        VideoProblem(path, surveyed[path].fault[0], count, surveyed[path].fault[1])
+        for path, count in uses.items()
+        if surveyed[path].fault is not None
+    ]
+
+
+def survey(
+    paths: Iterable[str],
+    *,
+    lengths: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+    console: Console | None = None,
+    workers: int | None = None,
+) -> dict[str, Surveyed]:
+    """What there is at each of the distinct `paths`; arguments as for `check_videos`.
+
+    With `lengths`, the real length of every sound video is read from its header too.
+
+    Raises:
+        ImportError: PyAV is not installed (names the pip command).
+    """
+    require_av()
+    paths = list(paths)
+    found: dict[str, Surveyed] = {}
     workers = workers or min(MAX_WORKERS, 2 * (os.cpu_count() or 1))
-    bar = _LateBar(len(uses), console)
+    bar = _LateBar(len(paths), console)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="check-videos")
     try:
-        path_of = {pool.submit(probe, path): path for path in uses}
+        path_of = {pool.submit(_look_at, path, lengths): path for path in paths}
         for done, future in enumerate(as_completed(path_of), start=1):
-            fault = future.result()
-            if fault is not None:
-                faults[path_of[future]] = fault
+            found[path_of[future]] = future.result()
             bar.update(done)
             if on_progress is not None:
-                on_progress(done, len(uses))
+                on_progress(done, len(paths))
     finally:
         # Reached by Ctrl-C too: the files that wait are not worth waiting for.
         pool.shutdown(wait=False, cancel_futures=True)
         bar.stop()
-    logger.info("%d video files checked, %d with problems", len(uses), len(faults))
-    return [
-        VideoProblem(path, faults[path][0], count, faults[path][1])
-        for path, count in uses.items()
-        if path in faults
-    ]
+    broken = sum(item.fault is not None for item in found.values())
+    logger.info("%d video files checked, %d with problems", len(paths), broken)
+    return found
+
+
+def _look_at(path: str, length: bool) -> Surveyed:
+    fault = probe(path)
+    if fault is not None or not length:
+        return Surveyed(fault)
+    return Surveyed(seconds=file_seconds(path))
 
 
 class _LateBar:

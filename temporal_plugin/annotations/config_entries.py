@@ -1,4 +1,8 @@
-"""The YAML that says which annotation files to load, from where and how much of them."""
+"""The YAML that says which annotation files to load, from where and how much of them.
+
+Paths may be URLs (see `remote`): the annotation file is copied when it is read, and videos below a
+remote `data_folder` are looked for among the copies that `temporal-plugin data fetch` makes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from temporal_plugin.annotations import clip_policy, remote
 from temporal_plugin.annotations.errors import AnnotationError
 from temporal_plugin.annotations.registry import READERS, find_reader
 from temporal_plugin.annotations.sampling_strategy import ALLOWED, parse_strategy
@@ -15,17 +20,27 @@ from temporal_plugin.annotations.span_faults import POLICIES
 from temporal_plugin.annotations.strict_json import read_text
 
 TOP_KEYS = ("datasets",)
+OWN_FORMATS = ("jsonl", "parquet", "verl")
+"""Rows that can stand alone: videos may be absolute or beside the file, a clip is to be cut out."""
 ON_BAD_ROW = ("error", "drop")
 
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """One entry of `datasets`, its paths absolute."""
+    """One entry of `datasets`, its paths absolute or URLs.
+
+    `clip` is a policy of `clip_policy`, None where the entry names none; `weight` is None where
+    it names none. `data_url` is the remote origin of the files in `data_folder`.
+    """
 
     where: str
-    json_path: Path
+    json_path: Path | str
     format: str
     data_folder: Path | None = None
+    data_url: str | None = None
+    strip_prefix: str = ""
+    clip: str | None = None
+    weight: float | None = None
     sampling_strategy: str = "all"
     on_bad_span: str = "drop"
     on_bad_row: str = "error"
@@ -37,7 +52,10 @@ class DatasetConfig:
 KEYS = (
     "json_path",
     "data_folder",
+    "strip_prefix",
     "format",
+    "clip",
+    "weight",
     "split",
     "video_extension",
     "durations",
@@ -127,8 +145,10 @@ def _checked(entry: dict[str, Any], where: str, config: Path) -> DatasetConfig:
     if json_path is None:
         raise AnnotationError("missing", field="json_path", allowed="the annotation file's path")
     format = _format(entry, json_path)
-    data_folder = _path(entry, "data_folder", config)
-    if data_folder is None and format != "jsonl":
+    data_folder, data_url = _path(entry, "data_folder", config), None
+    if remote.is_remote(data_folder):
+        data_folder, data_url = remote.cache_folder(data_folder), data_folder
+    if data_folder is None and (format not in OWN_FORMATS or remote.is_remote(json_path)):
         raise AnnotationError(
             "missing", field="data_folder", allowed="the folder that holds the videos"
         )
@@ -147,6 +167,10 @@ def _checked(entry: dict[str, Any], where: str, config: Path) -> DatasetConfig:
         json_path=json_path,
         format=format,
         data_folder=data_folder,
+        data_url=data_url,
+        strip_prefix=_string(entry, "strip_prefix") or "",
+        clip=_one_of(entry, "clip", clip_policy.POLICIES) if "clip" in entry else None,
+        weight=_weight(entry),
         sampling_strategy=strategy,
         on_bad_span=_one_of(entry, "on_bad_span", POLICIES),
         on_bad_row=_one_of(entry, "on_bad_row", ON_BAD_ROW),
@@ -155,8 +179,8 @@ def _checked(entry: dict[str, Any], where: str, config: Path) -> DatasetConfig:
     )
 
 
-def _format(entry: dict[str, Any], json_path: Path) -> str:
-    format = entry.get("format", "jsonl" if json_path.suffix == ".jsonl" else None)
+def _format(entry: dict[str, Any], json_path: Path | str) -> str:
+    format = entry.get("format", "jsonl" if str(json_path).endswith(".jsonl") else None)
     allowed = f"{', '.join(READERS)}, an entry point's name or module:function"
     if not isinstance(format, str):
         raise AnnotationError(
@@ -182,23 +206,40 @@ def _options(entry: dict[str, Any], config: Path) -> dict[str, Any]:
     options = dict(options)
     for name in ("split", "video_extension"):
         if name in entry:
-            if not isinstance(entry[name], str):
-                raise AnnotationError(
-                    "not a string", field=name, value=entry[name], allowed="a string"
-                )
-            options[name] = entry[name]
+            options[name] = _string(entry, name)
     durations = _path(entry, "durations", config)
     if durations is not None:
         options["durations"] = durations
     return options
 
 
-def _path(entry: dict[str, Any], key: str, config: Path) -> Path | None:
+def _string(entry: dict[str, Any], key: str) -> str | None:
+    value = entry.get(key)
+    if key in entry and not isinstance(value, str):
+        raise AnnotationError("not a string", field=key, value=value, allowed="a string")
+    return value
+
+
+def _weight(entry: dict[str, Any]) -> float | None:
+    if "weight" not in entry:
+        return None
+    value = entry["weight"]
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 1e-6 <= value <= 1e6:
+        raise AnnotationError(
+            "not a weight", field="weight", value=value, allowed="a number from 1e-6 to 1e6"
+        )
+    return float(value)
+
+
+def _path(entry: dict[str, Any], key: str, config: Path) -> Path | str | None:
     if entry.get(key) is None:
         return None
     value = entry[key]
     if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise AnnotationError("not a path", field=key, value=value, allowed="a path")
+        raise AnnotationError("not a path", field=key, value=value, allowed="a path or a URL")
+    if remote.is_remote(value):
+        return value.rstrip("/")
     # resolve() and not a textual clean-up, so that `..` after a link means what the system means.
     return (config.parent / Path(value).expanduser()).resolve()
 

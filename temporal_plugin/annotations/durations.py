@@ -31,6 +31,22 @@ def read_durations(path: Path) -> dict[str, float]:
     return found
 
 
+def length_of(video: str, lengths: dict[str, float], path: str | Path) -> float:
+    """The length of `video` in seconds in a table that `read_durations` read from `path`.
+
+    Raises:
+        AnnotationError: the table does not have it.
+    """
+    if video not in lengths:
+        raise AnnotationError(
+            f"{path} has no length for this video",
+            field="duration",
+            value=video,
+            remedy="add it there, or leave `durations` out",
+        )
+    return lengths[video]
+
+
 def parse_seconds(field: str, word: str) -> float:
     """The number of seconds that `word` spells.
 

@@ -85,3 +85,21 @@ class BadSpanError(AnnotationError):
     def __init__(self, problem: str, *, reasons: tuple[str, ...] = (), **named: Any) -> None:
         super().__init__(problem, **named)
         self.reasons = reasons
+
+
+class NoLabelError(AnnotationError):
+    """A row whose truth its authors keep back, as in the test files of many benchmarks.
+
+    A sample without truth would read as a question about something that is not in the video,
+    so it is never made.
+    """
+
+    reasons = ("no_label",)
+
+    def __init__(self, field: str) -> None:
+        super().__init__(
+            "the truth of this row is not published",
+            field=field,
+            allowed="labelled rows",
+            remedy="read the labelled split, or set on_bad_row: drop to leave such rows out",
+        )

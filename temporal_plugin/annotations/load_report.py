@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -28,11 +29,13 @@ class LoadReport:
     """The rows of one annotation file. `read = dropped + kept`; changed rows are among the kept.
 
     A row with two faults is in two findings, so those may add up to more than the rows.
-    `selected` is what the sampling strategy left of the kept ones. `errors` holds those of
-    malformed rows that the config does not tolerate.
+    `selected` is what the sampling strategy and the weights left of the kept ones. `errors` holds
+    those of malformed rows that the config does not tolerate. `policy` is what the config says
+    about this file, as far as it decides what becomes of rows.
     """
 
     path: str
+    policy: dict[str, Any] = field(default_factory=dict)
     read: int = 0
     dropped: int = 0
     changed: int = 0
@@ -41,13 +44,13 @@ class LoadReport:
     findings: dict[str, Finding] = field(default_factory=dict)
     errors: list[AnnotationError] = field(default_factory=list)
 
-    def note(self, reasons: tuple[str, ...], place: str, *, change: str = "") -> None:
-        """Counts a row under each of `reasons`; `change` is "", "dropped" or "changed"."""
-        if change == "dropped":
+    def note(self, reasons: Mapping[str, str], place: str) -> None:
+        """Counts a row under each of `reasons`, whose values are "", "dropped" or "changed"."""
+        if "dropped" in reasons.values():
             self.dropped += 1
-        elif change == "changed":
+        elif "changed" in reasons.values():
             self.changed += 1
-        for reason in reasons:
+        for reason, change in reasons.items():
             finding = self.findings.setdefault(reason, Finding())
             finding.rows += 1
             finding.dropped += change == "dropped"
@@ -59,7 +62,7 @@ class LoadReport:
         """Counts the row of `error` as dropped, and keeps the error unless it is tolerated."""
         place = error.where.removeprefix(self.path).lstrip(": ")
         short = f"{place} {error.value}" if isinstance(error, BadSpanError) else str(error)
-        self.note(error.reasons, short, change="dropped")
+        self.note(dict.fromkeys(error.reasons, "dropped"), short)
         if not tolerated:
             self.errors.append(error)
 

@@ -18,8 +18,31 @@ logger = logging.getLogger(__name__)
 Reader = Callable[..., Iterator[Sample]]
 
 READERS: dict[str, str | Reader] = {
+    "activitynet_captions": "temporal_plugin.annotations.activitynet_captions:read",
     "charades_sta": "temporal_plugin.annotations.charades_sta:read",
+    "cosmo_cap": "temporal_plugin.annotations.cosmo_cap:read",
+    "didemo": "temporal_plugin.annotations.didemo:read",
+    "egoschema": "temporal_plugin.annotations.egoschema:read",
+    "hirest_grounding": "temporal_plugin.annotations.hirest:read_grounding",
+    "hirest_step": "temporal_plugin.annotations.hirest:read_step",
+    "internvid_vtime": "temporal_plugin.annotations.internvid_vtime:read",
     "jsonl": "temporal_plugin.annotations.sample_jsonl:read",
+    "long_video_bench": "temporal_plugin.annotations.long_video_bench:read",
+    "long_video_haystack": "temporal_plugin.annotations.long_video_haystack:read",
+    "mvbench": "temporal_plugin.annotations.mvbench:read",
+    "nextgqa": "temporal_plugin.annotations.nextgqa:read",
+    "parquet": "temporal_plugin.annotations.sample_parquet:read",
+    "queryd": "temporal_plugin.annotations.queryd:read",
+    "qvhighlights": "temporal_plugin.annotations.qvhighlights:read",
+    "rextime": "temporal_plugin.annotations.rextime:read",
+    "tacos": "temporal_plugin.annotations.tacos:read",
+    "tempcompass": "temporal_plugin.annotations.tempcompass:read",
+    "temporal_r1": "temporal_plugin.annotations.temporal_r1:read",
+    "timelens_bench": "temporal_plugin.annotations.timelens_bench:read",
+    "timerft": "temporal_plugin.annotations.timerft:read",
+    "tvgbench": "temporal_plugin.annotations.tvgbench:read",
+    "verl": "temporal_plugin.annotations.verl_rows:read",
+    "video_mme": "temporal_plugin.annotations.video_mme:read",
 }
 
 ENTRY_POINT_GROUP = "temporal_plugin.readers"

@@ -81,6 +81,17 @@ class Sample:
         except AnnotationError as error:
             raise error.at(where) from None
 
+    def moved(self, video: str) -> Sample:
+        """The same sample with its file elsewhere.
+
+        Raises:
+            AnnotationError: `video` is no safe path.
+        """
+        # Not `replace`, which would check all other fields once more, for every row of a load.
+        copy = object.__new__(Sample)
+        copy.__dict__.update(self.__dict__, video=check.video_path("video", video))
+        return copy
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form; `from_dict` of it gives an equal sample."""
         row = {name: getattr(self, name) for name in FIELDS}

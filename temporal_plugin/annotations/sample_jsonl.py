@@ -9,6 +9,7 @@ from pathlib import Path
 
 from temporal_plugin.annotations.errors import AnnotationError
 from temporal_plugin.annotations.sample import Sample
+from temporal_plugin.annotations.seen_ids import SeenIds
 from temporal_plugin.annotations.strict_json import loads, read_lines
 
 
@@ -23,12 +24,12 @@ def read(
     A row that cannot become a sample goes to `on_error`, and reading goes on if that returns.
     """
     path = Path(path)
-    line_of: dict[str, int] = {}
+    seen = SeenIds()
     for number, line in read_lines(path):
         where = f"{path}:{number}"
         try:
             sample = Sample.from_dict(loads(line, where), where=where)
-            first = line_of.setdefault(sample.id, number)
+            first = seen.first(sample.id, number)
             if first != number:
                 raise AnnotationError(
                     f"the id is taken by line {first}",

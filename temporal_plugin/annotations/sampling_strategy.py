@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
 import re
+from array import array
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -33,24 +35,29 @@ def parse_strategy(strategy: object) -> tuple[str, float, bool]:
     raise ValueError(f"not a sampling strategy; allowed: {ALLOWED}")
 
 
-def select(rows: Sequence[T], strategy: str, *, seed: int = 0) -> list[T]:
-    """The chosen rows in their original order.
+def chosen(count: int, strategy: str, *, seed: int = 0) -> Sequence[int]:
+    """The numbers of the chosen rows out of `count`, ascending.
 
-    A percentage is rounded up, so that it never selects nothing of something; a count
-    above `len(rows)` selects all. The same seed selects the same rows on every system.
+    A percentage is rounded up, so that it never selects nothing of something; a number
+    above `count` selects all. The same seed selects the same rows on every system.
 
     Raises:
         ValueError: not one of the strategies.
     """
     kind, number, percent = parse_strategy(strategy)
     # Rounding first: 0.07 * 100 is a hair above 7 in floats and must not become 8.
-    wanted = math.ceil(round(number * len(rows) / 100, 6)) if percent else int(number)
-    wanted = min(wanted, len(rows))
+    wanted = math.ceil(round(number * count / 100, 6)) if percent else int(number)
+    wanted = min(wanted, count)
     if kind in ("all", "first"):
-        return list(rows[:wanted])
+        return range(wanted)
     if kind in ("end", "last"):
-        return list(rows[len(rows) - wanted :])
+        return range(count - wanted, count)
     # random() is the one method whose sequence Python promises to keep between versions.
     generator = random.Random(seed)
-    order = sorted((generator.random(), index) for index in range(len(rows)))
-    return [rows[index] for index in sorted(index for _, index in order[:wanted])]
+    order = heapq.nsmallest(wanted, ((generator.random(), index) for index in range(count)))
+    return array("Q", sorted(index for _, index in order))
+
+
+def select(rows: Sequence[T], strategy: str, *, seed: int = 0) -> list[T]:
+    """The chosen rows in their original order; see `chosen`."""
+    return [rows[index] for index in chosen(len(rows), strategy, seed=seed)]

@@ -7,6 +7,8 @@
 | `empty_span` | start equals end | row dropped | row dropped | unchanged |
 | `starts_past_end` | starts at or after the video's end | row dropped | row dropped | unchanged |
 | `past_end` | ends > 0.5 s past the video's end | row dropped | end cut | unchanged |
+| `past_end_over_1_s` | ... and more than 1 s past it | row dropped | end cut | unchanged |
+| `past_twice_the_end` | ... and past twice its length | row dropped | row dropped | unchanged |
 | `past_end_within_tolerance` | ends <= 0.5 s past it | unchanged | end cut | unchanged |
 | `no_span` | a grounding task without a span | row dropped | row dropped | unchanged |
 | `no_duration` | length unknown, ends cannot be checked | unchanged | unchanged | unchanged |
@@ -14,6 +16,8 @@
 "End cut" puts the span's end at the video's end. Everything, the unchanged rows too, is counted.
 A row can have several faults and counts once under each; a single bad span drops its whole row,
 since scoring the rest would change what the question asks.
+An end past twice the length is another time altogether (a frame number, minutes read as hours), so
+that cutting it would make up a label.
 The tolerance covers annotations rounded to a tenth or to whole frames beside a measured length.
 """
 
@@ -33,7 +37,7 @@ POLICIES = ("drop", "clip", "keep")
 
 UNHOLDABLE = frozenset({"reversed_span", "negative_start"})
 HARMLESS = frozenset({"past_end_within_tolerance", "no_duration"})
-CLIPPABLE = frozenset({"past_end", "past_end_within_tolerance"})
+CLIPPABLE = frozenset({"past_end", "past_end_over_1_s", "past_end_within_tolerance"})
 
 
 def span_faults(
@@ -54,6 +58,10 @@ def span_faults(
             found["starts_past_end"] = None
         if end > duration_seconds + TOLERANCE_SECONDS:
             found["past_end"] = None
+            if end > duration_seconds + 1:
+                found["past_end_over_1_s"] = None
+            if end > 2 * duration_seconds:
+                found["past_twice_the_end"] = None
         elif end > duration_seconds:
             found["past_end_within_tolerance"] = None
     return tuple(sorted(found))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from temporal_plugin.annotations.errors import AnnotationError, shown
 
 _BOM = b"\xef\xbb\xbf"
+MAX_LINE_BYTES = 64 * 2**20
+"""Of a line in a file of lines, so that one without line ends is not read whole."""
 
 
 def read_text(path: Path) -> str:
@@ -32,7 +35,14 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         AnnotationError: the file is missing, is not UTF-8 text or holds nothing.
     """
     empty = True
-    for number, raw in _raw_lines(path):
+    for number, raw in _raw_lines(path, MAX_LINE_BYTES):
+        if len(raw) == MAX_LINE_BYTES:
+            raise AnnotationError(
+                "a line without end",
+                where=f"{path}:{number}",
+                allowed=f"lines of less than {MAX_LINE_BYTES:,} bytes",
+                remedy="check that this is a file of lines",
+            )
         line = _text(raw, path, number).rstrip("\r\n")
         if line.strip():
             empty = False
@@ -41,10 +51,10 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise _empty(path)
 
 
-def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def _raw_lines(path: Path, limit: int = -1) -> Iterator[tuple[int, bytes]]:
     try:
         with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
+            for number, raw in enumerate(iter(partial(file.readline, limit), b""), start=1):
                 yield number, raw.removeprefix(_BOM) if number == 1 else raw
     except OSError as error:
         raise AnnotationError(

@@ -11,7 +11,7 @@ from temporal_plugin.answers import model
 from temporal_plugin.answers.model import Answer
 from temporal_plugin.spans import Span
 
-Form = Literal["range", "pair", "pairs", "json", "choice"]
+Form = Literal["range", "pair", "pairs", "json", "choice", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +21,20 @@ class Contract:
     Attributes:
         name: the key in `CONTRACTS`.
         blocks: (tag, form) pairs; the form None is free text. No blocks: any text will do.
-        asks_choice, asks_spans: what some block of it must hold.
+        asks_choice, asks_spans, asks_text: what some block of it must hold.
     """
 
     name: str
     blocks: tuple[tuple[str, Form | None], ...] = ()
     asks_choice: bool = field(init=False)
     asks_spans: bool = field(init=False)
+    asks_text: bool = field(init=False)
 
     def __post_init__(self) -> None:
         forms = {form for _, form in self.blocks if form}
         object.__setattr__(self, "asks_choice", "choice" in forms)
-        object.__setattr__(self, "asks_spans", bool(forms - {"choice"}))
+        object.__setattr__(self, "asks_spans", bool(forms - {"choice", "text"}))
+        object.__setattr__(self, "asks_text", "text" in forms)
 
 
 _THINK = ("think", None)
@@ -41,9 +43,12 @@ CONTRACTS: dict[str, Contract] = {
     for contract in (
         Contract("free"),
         Contract("answer", (("answer", "range"),)),
+        Contract("answer_choice", (("answer", "choice"),)),
+        Contract("answer_text", (("answer", "text"),)),
         Contract("think_answer", (_THINK, ("answer", "range"))),
         Contract("think_answer_json", (_THINK, ("answer", "json"))),
         Contract("think_answer_choice", (_THINK, ("answer", "choice"))),
+        Contract("think_answer_text", (_THINK, ("answer", "text"))),
         Contract("think_answer_glue", (_THINK, ("answer", "choice"), ("glue", "pairs"))),
         Contract("think_time", (_THINK, ("time", "pair"))),
     )
@@ -117,6 +122,7 @@ def render(
     *,
     spans: Sequence[Span] = (),
     choice: str | None = None,
+    text: str | None = None,
     reasoning: str = "",
 ) -> str:
     """The response that keeps `contract` and says exactly this: what SFT teaches.
@@ -125,20 +131,24 @@ def render(
     contract asks for some renders a refusal.
 
     Raises:
-        ValueError: `contract` is unknown, a choice is asked for and not given, or several spans
-            are given to a form that holds one.
+        ValueError: `contract` is unknown, a choice or a text is asked for and not given, or
+            several spans are given to a form that holds one.
     """
     shape = contract_named(contract)
     if not shape.blocks:
-        return _content("choice" if choice else "range", spans, choice)
+        return _content("choice" if choice else "range", spans, choice, text)
     parts = []
     for tag, form in shape.blocks:
-        content = reasoning if form is None else _content(form, spans, choice)
+        content = reasoning if form is None else _content(form, spans, choice, text)
         parts.append(f"<{tag}>{content}</{tag}>")
     return "\n".join(parts)
 
 
-def _content(form: Form, spans: Sequence[Span], choice: str | None) -> str:
+def _content(form: Form, spans: Sequence[Span], choice: str | None, text: str | None) -> str:
+    if form == "text":
+        if text is None or not text.strip():
+            raise ValueError("render: this contract asks for an open answer; give text='...'.")
+        return text
     if form == "choice":
         if choice is None:
             raise ValueError("render: this contract asks for a choice; give choice='A' or so.")

@@ -48,6 +48,7 @@ class Answer:
         reasoning: the text before the answer, without its tags.
         problem: None, or one of `PROBLEMS`.
         well_formed: the text follows the contract it was parsed with.
+        text: the words of an open answer, None where the contract asks for none.
     """
 
     spans: tuple[Span, ...] = ()
@@ -55,3 +56,4 @@ class Answer:
     reasoning: str = ""
     problem: str | None = None
     well_formed: bool = False
+    text: str | None = None

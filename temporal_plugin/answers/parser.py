@@ -41,7 +41,9 @@ def parse(
     if not isinstance(text, str):
         return Answer(problem=model.NOT_TEXT)
     answer = None
-    if not options and not shape.asks_choice:
+    if shape.asks_text:
+        answer = _open(text)
+    elif not options and not shape.asks_choice:
         answer = read_plain(text, duration_seconds, question)
     if answer is None:
         answer = _full(text, options, duration_seconds, shape, question)
@@ -51,7 +53,21 @@ def parse(
 
 
 def _well_formed(answer: Answer) -> Answer:
-    return Answer(answer.spans, answer.choice, answer.reasoning, answer.problem, True)
+    return Answer(answer.spans, answer.choice, answer.reasoning, answer.problem, True, answer.text)
+
+
+def _open(text: str) -> Answer:
+    """The words of an open answer: those of the marked block, else all after the reasoning."""
+    if not text.strip():
+        return Answer(problem=model.EMPTY)
+    parts = locate(text)
+    marked = parts.boxed if parts.answer is None else parts.answer
+    if marked is None and not parts.finished:
+        return Answer(reasoning=parts.reasoning, problem=model.UNFINISHED)
+    words = (parts.rest if marked is None else marked).strip()
+    if not words:
+        return Answer(reasoning=parts.reasoning, problem=model.EMPTY)
+    return Answer(reasoning=parts.reasoning, text=words)
 
 
 def _full(

@@ -181,6 +181,7 @@ def run(settings: DemoSettings, model_dir: Path, out: Path) -> dict[str, float]:
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
+    from temporal_plugin import prompts
     from temporal_plugin.annotations import load_samples
     from temporal_plugin.integrations.transformers_time import fix_qwen2_5_vl_positions
 
@@ -195,6 +196,7 @@ def run(settings: DemoSettings, model_dir: Path, out: Path) -> dict[str, float]:
     )
     out.mkdir(parents=True, exist_ok=True)
     result = _train(model, processor, train, validation, settings, out / "cold_start.jsonl")
+    prompts.write_record(out, prompts.load(settings.prompt))
     model.save_pretrained(out)
     processor.save_pretrained(out)
     return result

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from temporal_plugin import prompts
 from temporal_plugin.demo import processes
 from temporal_plugin.demo.settings import DemoSettings
 
@@ -67,6 +68,7 @@ def run(settings: DemoSettings, log: Path) -> str:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         stamp.write_text(settings.as_json(), "utf-8")
+    prompts.write_record(folder / "checkpoints", prompts.load(settings.prompt))
     attempt = len(list(folder.glob("metrics_*.jsonl"))) + 1
     environment = {
         **OFFLINE,

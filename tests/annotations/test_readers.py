@@ -1,5 +1,4 @@
 import json
-import logging
 import sys
 
 import pytest
@@ -7,7 +6,7 @@ import pytest
 from temporal_plugin.annotations import READERS, AnnotationError, Sample, load_samples, read
 from temporal_plugin.annotations.registry import find_reader
 from temporal_plugin.annotations.sample_jsonl import write
-from temporal_plugin.spans import Span, iou
+from temporal_plugin.spans import Span
 
 RECORD = {"duration": 10.0, "timestamps": [[1.0, 2.0]], "sentences": ["a door opens"]}
 
@@ -241,7 +240,7 @@ def test_readers_are_all_importable():
 
 
 def test_an_unknown_format_names_those_there_are():
-    with pytest.raises(ValueError, match=r"unknown annotation format 'coco'.*charades_sta, jsonl"):
+    with pytest.raises(ValueError, match=r"unknown annotation format 'coco'.*charades_sta.*jsonl"):
         read("coco", "x.json")
 
 
@@ -280,15 +279,5 @@ def test_an_outsiders_reader_by_entry_point(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     assert find_reader("mine") is find_reader("jsonl")
-    with pytest.raises(ValueError, match="charades_sta, jsonl, mine"):
+    with pytest.raises(ValueError, match=r"charades_sta.*jsonl.*mine"):
         read("coco", "x")
-
-
-@pytest.mark.parametrize("name", ["train", "test"])
-def test_real_charades_gold_answers_score_one(shared, caplog, name):
-    caplog.set_level(logging.CRITICAL)
-    samples = charades(shared / "data" / "annotations" / f"charades_sta_{name}.json")
-    assert len(samples) == {"train": 12408 - 4, "test": 3720}[name]
-    assert len({sample.id for sample in samples}) == len(samples)
-    assert all(iou(sample.spans, sample.spans) == 1.0 for sample in samples)
-    assert samples == charades(shared / "data" / "annotations" / f"charades_sta_{name}.json")

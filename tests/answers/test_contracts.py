@@ -13,6 +13,9 @@ GOOD = {
     "think_answer_json": '<think>a</think><answer>{"start_time": "5", "end_time": "9"}</answer>',
     "think_answer_choice": "<think>a</think><answer>B</answer>",
     "think_answer_glue": "<think>a</think><answer>B</answer><glue>[(5, 9)]</glue>",
+    "answer_choice": "<answer>B</answer>",
+    "answer_text": "<answer>5 B</answer>",
+    "think_answer_text": "<think>a</think><answer>5 B</answer>",
     "think_time": "<think>a</think><time>[5, 9]</time>",
 }
 
@@ -40,7 +43,7 @@ def test_a_response_that_keeps_its_contract(contract):
         lambda text: text.replace("<think>", "", 1) if "<think>" in text else "",
         lambda text: text.replace("</think>", "</think> and ", 1) if "<think>" in text else "",
         lambda text: text[text.index("</think>") :] if "<think>" in text else "",
-        lambda text: text.replace("5", "x").replace("B", "unclear"),
+        lambda text: text.replace("5 B", " ").replace("5", "x").replace("B", "unclear"),
         lambda text: text.replace("<answer>", "<time>").replace("</answer>", "</time>") + "!",
         lambda text: "5 to 9",
         lambda text: "",
@@ -84,9 +87,11 @@ def test_a_rendered_answer_is_read_back_exactly(contract, bounds, reasoning):
     span = Span(*sorted(bounds))
     shape = CONTRACTS[contract]
     choice = "B" if shape.asks_choice else None
-    text = render(contract, spans=(span,), choice=choice, reasoning=reasoning)
+    words = "He leaves." if shape.asks_text else None
+    text = render(contract, spans=(span,), choice=choice, text=words, reasoning=reasoning)
     answer = parse(text, contract=contract)
     assert answer.well_formed
+    assert answer.text == words
     assert answer.choice == choice
     if shape.asks_spans or not shape.blocks:
         assert answer.spans == (span,)
@@ -108,5 +113,24 @@ def test_rendering():
 def test_rendering_what_a_contract_cannot_hold():
     with pytest.raises(ValueError, match="asks for a choice"):
         render("think_answer_choice")
+    with pytest.raises(ValueError, match="asks for an open answer"):
+        render("answer_text", text=" ")
     with pytest.raises(ValueError, match="holds one span, 2 were given"):
         render("think_time", spans=(Span(1, 2), Span(3, 4)))
+
+
+@pytest.mark.parametrize(
+    ("response", "text", "problem"),
+    [
+        ("<think>1 to 3</think><answer> He leaves. </answer>", "He leaves.", None),
+        ("<think>1 to 3</think>He leaves.", "He leaves.", None),
+        ("It does not occur.", "It does not occur.", None),
+        ("<think>so\n<answer>He leaves", "He leaves", None),
+        ("<think>he leaves", None, "reasoning never ended"),
+        ("<answer> </answer>", None, "empty"),
+        ("", None, "empty"),
+    ],
+)
+def test_open_answers(response, text, problem):
+    answer = parse(response, contract="answer_text")
+    assert (answer.text, answer.problem, answer.spans, answer.choice) == (text, problem, (), None)

@@ -1,23 +1,28 @@
 """Prompt templates, each beside the output contract that it asks the model to keep.
 
 A template is a YAML file, so that a published checkpoint can be run with its authors' words.
-Templates shipped here are listed by `shipped()`; any other is given by its path.
+Templates shipped here are listed by `shipped()`; any other is given by its path. `@video_first`
+or `@text_first` behind either puts the video before or after the text: `think_answer@text_first`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from temporal_plugin.answers import contract_named, option_words
 from temporal_plugin.answers.choices import LETTERS
 
-FOLDER = Path(__file__).parent / "prompt_templates"
+FOLDER = Path(__file__).parent.parent / "prompt_templates"
 FIELDS = ("query", "duration", "options")
+SUFFIXES = (".yaml", ".yml", ".yaml.inc")  # the last where a host takes any .yaml for its own
 POSITIONS = ("first", "last")
+VARIANTS = {"video_first": "first", "text_first": "last"}
 _FIELD = re.compile(r"\{([a-z_]+)\}")
 _KEYS = ("name", "system", "user", "video_position", "contract")
 
@@ -72,6 +77,16 @@ class Prompt:
                     f"use some of: {', '.join(f'{{{field}}}' for field in FIELDS)}."
                 )
 
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that are equal for two prompts exactly when a model sees the same words.
+
+        The name has no part in it, so that a copied or renamed file counts as the same prompt.
+        """
+        seen = [self.system or None, self.user, self.video_position, self.contract]
+        text = json.dumps(seen, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
     def messages(self, sample: Asked) -> list[dict[str, Any]]:
         """The chat messages for `sample`; the host puts its video into the video entry.
 
@@ -124,16 +139,24 @@ def shipped() -> list[str]:
 def load(name_or_path: str | Path) -> Prompt:
     """The shipped template of that name, or the one in the YAML file at that path.
 
+    Either may end in `@video_first` or `@text_first`, which overrules the file's video_position.
+
     Raises:
         ValueError: there is none, or the file is no valid template.
     """
+    name, mark, variant = str(name_or_path).rpartition("@")
+    if mark and variant in VARIANTS:
+        prompt = load(name)
+        position = VARIANTS[variant]
+        return replace(prompt, name=f"{prompt.name}@{variant}", video_position=position)
     path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
+    if not path.name.endswith(SUFFIXES):
         path = FOLDER / f"{name_or_path}.yaml"
     if not path.is_file():
         raise ValueError(
             f"prompt {str(name_or_path)!r} is not found; use one of: {', '.join(shipped())}, "
-            "or the path of a .yaml file."
+            "or the path of a .yaml file; either may be followed by "
+            f"{' or '.join('@' + name for name in VARIANTS)}."
         )
     fields = _read(path)
     unknown = sorted(set(fields) - set(_KEYS))

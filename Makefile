@@ -32,11 +32,11 @@ demo: $(READY)
 	$(BIN)/temporal-plugin demo --model $(MODEL) --rollout $(ROLLOUT) --seed $(SEED) \
 	  --grpo-steps $(STEPS) --out $(OUT)
 
-test: $(READY) lint
-	$(BIN)/python -m pytest -q --durations=15
+test: $(READY) lint test-fast
+	$(BIN)/python -m pytest -q -m slow --durations=25
 
 test-fast: $(READY)
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n 2
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from temporal_plugin.spans import Span
+from temporal_plugin.video.timing import clock_metadata
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,5 @@ class Frames:
         return len(self.pixels)
 
     def metadata(self) -> dict:
-        """The description that transformers, vLLM and verl take beside the pixels.
-
-        From it the processors derive seconds per grid (Qwen2.5-VL) and the timestamps in the
-        prompt (Qwen3-VL). Indices count from the start of the clip, so that times are relative
-        to what the model sees.
-        """
-        first = 0 if self.clip is None else round(self.clip.start_seconds * self.source_fps)
-        return {
-            "fps": self.source_fps,
-            "frames_indices": [index - first for index in self.indices],
-            "total_num_frames": self.total_frames,
-            "video_backend": "decord",
-        }
+        """What transformers, vLLM and verl take beside the pixels: see `timing.clock_metadata`."""
+        return clock_metadata(self.pts_seconds)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from temporal_plugin.spans import Span
 from temporal_plugin.video import decode
+from temporal_plugin.video.frame_store import FrameStore
 from temporal_plugin.video.frames import Frames
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.sharing import Memory, Shared
@@ -30,6 +31,9 @@ def open_source(folder: str | Path | None = None) -> Callable[..., Frames]:
 
     Returns:
         `load(path, sampling, *, clip=None, patch_size=14) -> Frames`.
+
+    Raises:
+        StoreError: the folder holds something that this version cannot use.
     """
     folder = os.environ.get(STORE_VARIABLE, "") if folder is None else folder
     return _open(str(Path(folder).absolute()) if str(folder) else "")
@@ -37,7 +41,7 @@ def open_source(folder: str | Path | None = None) -> Callable[..., Frames]:
 
 @cache
 def _open(folder: str) -> Callable[..., Frames]:
-    return MemorySource().load
+    return FrameStore(folder).load if folder else MemorySource().load
 
 
 class MemorySource:

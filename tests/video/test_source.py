@@ -88,3 +88,20 @@ def test_little_memory_means_more_decoding_not_failure(clock_video, decodes):
 def test_a_source_can_be_sent_to_another_process(clock_video):
     load = pickle.loads(pickle.dumps(open_source()))
     assert len(load(clock_video, Sampling())) == 16
+
+
+def test_a_folder_makes_it_a_store_that_other_processes_share(clock_video, tmp_path, decodes):
+    load = open_source(tmp_path / "store")
+    first = load(clock_video, Sampling())
+    source._open.cache_clear()  # as in another process
+    again = open_source(str(tmp_path / "store"))(clock_video, Sampling())
+    assert torch.equal(first.pixels, again.pixels)
+    assert len(decodes) == 1
+
+
+def test_the_environment_names_the_folder_unless_the_caller_does(tmp_path, monkeypatch):
+    monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "common"))
+    assert open_source().__self__.folder == tmp_path / "common"
+    assert open_source(tmp_path / "own").__self__.folder == tmp_path / "own"
+    assert isinstance(open_source("").__self__, MemorySource)
+    assert open_source() == open_source(str(tmp_path / "common"))

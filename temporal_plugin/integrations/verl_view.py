@@ -1,35 +1,54 @@
-"""What verl's rollout, log-prob and SFT show the model: its own code, without workers or weights."""
+"""What verl's rollout and log-prob pass show the model: verl's own code, without weights or Ray."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
-import torch
-from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
+from verl.trainer.ppo.v1 import agent_loop_tq
+from verl.utils.dataset.rl_dataset import get_dataset_class
+from verl.utils.import_utils import load_class_from_fqn
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.video.model_view import ModelFamily, ModelView, view_of
 
-
 RECIPE = "tiny_cpu_vllm"
-"""The recipe whose settings decide what the rollout does where the caller names no other."""
+"""The recipe whose settings count where the caller names no other."""
+
+MAX_TOKENS = 131_072  # no prompt is to be refused for its length here
 
 
-def compose(overrides: list[str], recipe: str = RECIPE):
-    """verl's whole config as `main_ppo --config-name <recipe> <overrides>` builds it."""
+def compose(model: str, prompt: str, sampling: Mapping[str, Any], recipe: str = RECIPE):
+    """verl's whole config as `main_ppo --config-name <recipe>` builds it.
+
+    Args:
+        model: checkpoint folder.
+        prompt: name of the prompt template.
+        sampling: the settings of `Sampling`.
+        recipe: name of a config that hydra finds.
+    """
     from hydra import compose as build
     from hydra import initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import open_dict
 
     GlobalHydra.instance().clear()
     with initialize_config_module("verl.trainer.config", version_base=None):
-        return build(recipe, overrides)
+        config = build(recipe)
+    config.actor_rollout_ref.model.path = model
+    config.actor_rollout_ref.rollout.prompt_length = MAX_TOKENS
+    config.actor_rollout_ref.rollout.max_model_len = 2 * MAX_TOKENS
+    with open_dict(config):
+        config.data.temporal.prompt = prompt
+        config.data.temporal.sampling = dict(sampling)
+    return config
 
 
 class _NoBalancer(LLMServerClient):
@@ -50,7 +69,7 @@ class _Engine:
     """Stands where verl's server has vLLM's engine: keeps the prompt and answers one token."""
 
     def __init__(self, answer: int):
-        self.answer, self.prompt = answer, None
+        self.answer, self.prompt = answer, {}
 
     async def generate(self, prompt, **_):
         self.prompt = dict(prompt)
@@ -61,26 +80,69 @@ class _Engine:
         yield SimpleNamespace(outputs=[answer], num_cached_tokens=0, prompt_logprobs=None)
 
 
-class Rollout:
-    """One GRPO rollout of verl up to the engine, and from the answer to the log-prob inputs.
+class _Queue:
+    """Stands where verl's workers have the TransferQueue: keeps what the trainer would take."""
 
-    Everything between a dataset row and the engine, and between the answer and the actor's batch,
-    is verl's code or what this package plugs into it: the dataset, the agent loop, the server
-    client, the vLLM server, the worker's post-processing.
+    def __init__(self):
+        self.fields: Any = None
+
+    def init(self) -> None:
+        pass
+
+    async def async_kv_batch_put(self, *, fields, **_) -> None:
+        self.fields = fields
+
+
+class Rollout:
+    """One GRPO rollout of verl up to the engine, and from the answer to the trainer's batch.
+
+    Everything between a dataset row and the engine, and between the answer and the queue that the
+    trainer reads, is verl's code or what this package plugs into it: dataset, agent loop, server
+    client, vLLM server and the worker's post-processing.
 
     Args:
-        model: checkpoint folder.
-        config: verl's whole config, as `main_ppo` gets it (see `compose`).
+        config: verl's whole config, see `compose`.
     """
 
-    def __init__(self, model: str, config):
-        config.actor_rollout_ref.model.path = model
-        self.config = config
-        self.client = _NoBalancer(config, self._serve)
-        self.worker = AgentLoopWorker(config, self.client)
+    def __init__(self, config):
+        self.config, self.queue = config, _Queue()
+        with patch.object(agent_loop_tq, "tq", self.queue):
+            self.worker = _worker_class(config)(config, _NoBalancer(config, self._serve))
         self.processor, self.tokenizer = self.worker.processor, self.worker.tokenizer
         self.family = ModelFamily.of(self.worker.model_config.hf_config)
         self.engine = _Engine(self.tokenizer.eos_token_id)
+
+    def run(self, sample: Sample) -> tuple[dict[str, Any], ModelView]:
+        """Roll out one sample, which names an existing video.
+
+        Returns:
+            The prompt that vLLM's engine was handed, and what the log-prob pass shows the model.
+        """
+        row = self._row(sample)
+        with patch.object(agent_loop_tq, "tq", self.queue):
+            asyncio.run(self._run(row))
+        return self.engine.prompt, self._log_prob()
+
+    def _row(self, sample: Sample) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = Path(folder) / "rows.jsonl"
+            rows.write_text(json.dumps(sample.to_dict()) + "\n", encoding="utf-8")
+            dataset = get_dataset_class(self.config.data)(
+                data_files=[str(rows)],
+                tokenizer=self.tokenizer,
+                config=self.config.data,
+                processor=self.processor,
+            )
+            return dataset[0]
+
+    async def _run(self, row: dict) -> None:
+        trajectory = {"step": 0, "sample_index": 0, "rollout_n": 0, "validate": False}
+        name = row.pop("agent_name")
+        sampling = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "logprobs": True}
+        place = {"uid": "0", "session_id": 0, "global_steps": 0}
+        await self.worker._run_agent_loop(
+            sampling, trajectory, agent_name=name, trace=False, **place, **row
+        )
 
     async def _serve(self, **request):
         """The `generate` of verl's vLLM server, with the stand-in for the engine."""
@@ -100,35 +162,27 @@ class Rollout:
         )
         return await server.generate(**request)
 
-    def run(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], ModelView]:
-        """Roll out one row of the dataset.
-
-        Returns:
-            The prompt that vLLM's engine was handed, and what the log-prob pass shows the model.
-        """
-        output = asyncio.run(self._run(dict(row)))
-        return self.engine.prompt, self._log_prob(output)
-
-    async def _run(self, row: dict):
-        trajectory = {"step": 0, "sample_index": 0, "rollout_n": 0, "validate": False}
-        name = row.pop("agent_name")
-        sampling = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "logprobs": True}
-        return await self.worker._run_agent_loop(
-            sampling, trajectory, agent_name=name, trace=False, global_steps=0, **row
-        )
-
-    def _log_prob(self, output) -> ModelView:
-        kept = output.attention_mask[0].bool()
-        prompt = int(kept[: output.prompt_ids.shape[1]].sum())
-        positions = output.position_ids[0][1:, kept]  # the first row is the text's own
-        inputs = output.multi_modal_inputs
+    def _log_prob(self) -> ModelView:
+        row = self.queue.fields[0]
+        prompt, inputs = len(row["prompts"]), row["multi_modal_inputs"]
+        positions = row["position_ids"][-3:]  # the row before is the text's own
         return view_of(
             self.family,
             self.tokenizer.decode,
-            token_ids=output.input_ids[0][kept][:prompt].tolist(),
+            token_ids=row["input_ids"][:prompt].tolist(),
             pixels=inputs["pixel_values_videos"],
             grids=inputs["video_grid_thw"],
             seconds=inputs.get("second_per_grid_ts"),
             positions=positions[:, :prompt],
             next_position=int(positions[0, prompt]),
         )
+
+
+def _worker_class(config) -> type:
+    """The class whose workers verl would start with this config."""
+    name = config.actor_rollout_ref.rollout.agent.get("agent_loop_manager_class")
+    manager = agent_loop_tq.AgentLoopManagerTQ
+    if name:
+        manager = load_class_from_fqn(name, "AgentLoopManager")
+    actor = manager(config, None).agent_loop_workers_class
+    return actor.__ray_metadata__.modified_class.__ray_actor_class__

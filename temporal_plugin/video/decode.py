@@ -6,12 +6,9 @@ import numpy as np
 import torch
 
 from temporal_plugin.spans import Span
+from temporal_plugin.video.errors import VideoError
 from temporal_plugin.video.frames import Frames
 from temporal_plugin.video.sampling import Sampling
-
-
-class VideoError(ValueError):
-    """A video cannot be read; the message names the file, the reason and the remedy."""
 
 
 def load_frames(

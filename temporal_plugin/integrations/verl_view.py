@@ -17,6 +17,7 @@ from verl.utils.import_utils import load_class_from_fqn
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from temporal_plugin.annotations.sample import Sample
+from temporal_plugin.integrations.vllm_inputs import ENGINE_SETTINGS
 from temporal_plugin.video.model_view import ModelFamily, ModelView, view_of
 
 RECIPE = "tiny_cpu_vllm"
@@ -25,30 +26,41 @@ RECIPE = "tiny_cpu_vllm"
 MAX_TOKENS = 131_072  # no prompt is to be refused for its length here
 
 
-def compose(model: str, prompt: str, sampling: Mapping[str, Any], recipe: str = RECIPE):
-    """verl's whole config as `main_ppo --config-name <recipe>` builds it.
+def load_config(name: str):
+    """One of verl's configs or of our recipes, as `main_ppo --config-name <name>` builds it."""
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        return compose(name)
+
+
+def rollout_config(model: str, prompt: str, sampling: Mapping[str, Any], recipe: str = RECIPE):
+    """verl's whole config for one kind of question.
 
     Args:
         model: checkpoint folder.
         prompt: name of the prompt template.
         sampling: the settings of `Sampling`.
-        recipe: name of a config that hydra finds.
+        recipe: the config that decides everything else.
     """
-    from hydra import compose as build
-    from hydra import initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
     from omegaconf import open_dict
 
-    GlobalHydra.instance().clear()
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        config = build(recipe)
-    config.actor_rollout_ref.model.path = model
-    config.actor_rollout_ref.rollout.prompt_length = MAX_TOKENS
-    config.actor_rollout_ref.rollout.max_model_len = 2 * MAX_TOKENS
+    config = load_config(recipe)
     with open_dict(config):
+        config.actor_rollout_ref.model.path = model
+        config.actor_rollout_ref.rollout.prompt_length = MAX_TOKENS
+        config.actor_rollout_ref.rollout.max_model_len = 2 * MAX_TOKENS
         config.data.temporal.prompt = prompt
         config.data.temporal.sampling = dict(sampling)
     return config
+
+
+def engine_settings(config) -> dict[str, Any]:
+    """What verl's config says of vLLM's engine that decides how it reads a prompt."""
+    settings = config.actor_rollout_ref.rollout.engine_kwargs.get("vllm") or {}
+    return {name: settings[name] for name in ENGINE_SETTINGS if settings.get(name) is not None}
 
 
 class _NoBalancer(LLMServerClient):
@@ -101,7 +113,7 @@ class Rollout:
     client, vLLM server and the worker's post-processing.
 
     Args:
-        config: verl's whole config, see `compose`.
+        config: verl's whole config, see `rollout_config`.
     """
 
     def __init__(self, config):

@@ -21,6 +21,9 @@ ENGINE_SETTINGS = {
 """Engine arguments without which vLLM shows the model other pixels than the trainer."""
 
 
+MAX_TOKENS = 1 << 20  # a reader refuses no prompt for its length
+
+
 def prompt(token_ids: Sequence[int], frames: Sequence[Frames]) -> dict[str, Any]:
     """A prompt for `LLM.generate` that tells vLLM the real times.
 
@@ -58,6 +61,7 @@ class InputReader:
             limit_mm_per_prompt={"image": 0, "video": 1},
             **settings,
         ).create_engine_config()
+        config.model_config.max_model_len = MAX_TOKENS
         self.processor = InputProcessor(config)
         self.config = config.model_config.hf_config
         # what the vision tower does first: nothing where the processor has normalised

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from temporal_plugin.video.timing import seconds_per_step, step_seconds
+from temporal_plugin.video.timing import CLOCK_HZ, seconds_per_step, step_seconds
 
 #: what both Qwen3-VL processors write before each grid step
 TIMESTAMP = re.compile(r"<(\d+\.\d) seconds>$")
@@ -120,7 +120,9 @@ def view_of(
         token_ids=tuple(ids),
         grids=tuple(sizes),
         pixels=_digests(pixels, [patches for _, _, patches in family.steps(sizes)]),
-        seconds_per_step=() if seconds is None else tuple(torch.as_tensor(seconds).view(-1).tolist()),
+        seconds_per_step=()
+        if seconds is None
+        else tuple(torch.as_tensor(seconds).view(-1).tolist()),
         step_seconds=tuple(_heard(family, decode, ids, sizes, rows[0])),
         positions=rows,
         next_position=int(next_position),
@@ -135,7 +137,9 @@ def true_step_seconds(pts_seconds: np.ndarray, tokens_per_second: float | None) 
         tokens_per_second: as in `ModelFamily`.
     """
     if tokens_per_second is None:
-        return [float(f"{seconds:.1f}") for seconds in step_seconds(pts_seconds)]
+        # on the clock first: the decoder's last bit would decide about 1.45 seconds
+        times = np.rint(pts_seconds * CLOCK_HZ) / CLOCK_HZ
+        return [float(f"{seconds:.1f}") for seconds in step_seconds(times)]
     # hosts keep the seconds per step as float32
     interval = float(np.float32(seconds_per_step(pts_seconds))) * tokens_per_second
     steps = -(-len(pts_seconds) // 2)
@@ -231,5 +235,3 @@ def _digests(pixels: torch.Tensor, sizes: list[int]) -> tuple[str, ...]:
 
 def _tuples(value):
     return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
-
-

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 
+# tiny models need no GPU; verl must be told before anything imports it
+os.environ.setdefault("VERL_PLATFORM", "cpu")
+
+
 @pytest.fixture(scope="session")
 def sampling_settings() -> dict:
     """Few small frames, as arguments of a model class."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from temporal_plugin import frames_command
 from temporal_plugin.demo import command
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at annotation files and videos.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(frames_command.app, name="frames")
 app.command("demo", epilog=command.EXAMPLE)(command.demo)
 
 

@@ -37,7 +37,7 @@ def entry_key(
     parts = {
         "format": FORMAT,
         "video": content_of(path, fingerprint),
-        "sampling": _sampling_key(sampling),
+        "sampling": sampling.key(),
         "clip": None if clip is None else [clip.start_seconds, clip.end_seconds],
         "patch_size": patch_size,
         "jpeg_quality": jpeg_quality,
@@ -77,9 +77,3 @@ def _full(path: str, size: int, _modified_ns: int, _inode: int) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return f"full:{size}:{digest.hexdigest()}"
-
-
-def _sampling_key(sampling: Sampling) -> str:  # stand-in until Sampling.key() is there
-    if hasattr(sampling, "key"):
-        return sampling.key()
-    return json.dumps(vars(sampling), sort_keys=True)

@@ -144,6 +144,22 @@ class FrameStore:
             frames = self._shared.get(key, lambda: self._build(key, Path(path), decode_frames))
         return frames
 
+    def has(
+        self,
+        path: str | Path,
+        sampling: Sampling,
+        *,
+        clip: Span | None = None,
+        patch_size: int = 14,
+    ) -> bool:
+        """Whether there is an entry, without opening it."""
+        key = self.key(path, sampling, clip=clip, patch_size=patch_size)
+        return names.entry_path(self.folder, key).exists()
+
+    def is_writable(self) -> bool:
+        """False for a while after an attempt to write has failed."""
+        return time.monotonic() > self._unwritable_until
+
     def stat(self) -> "upkeep.Stat":
         """What the folder holds."""
         return upkeep.stat(self.folder, self.settings)
@@ -199,7 +215,7 @@ class FrameStore:
         """Decode and publish, or wait for the process that does."""
         lock, held = BuildLock(names.lock_path(self.folder, key)), False
         try:
-            if self._may_write():
+            if self.is_writable():
                 held = lock.take_or_wait(names.entry_path(self.folder, key).exists)
         except OSError as error:
             self._cannot_write(error)
@@ -218,7 +234,7 @@ class FrameStore:
         del frames
         limit = self.settings.max_bytes
         too_large = limit is not None and made.nbytes > limit
-        if not too_large and self._may_write():
+        if not too_large and self.is_writable():
             try:
                 self._write(key, made)
                 stored = self._stored(key)
@@ -263,9 +279,6 @@ class FrameStore:
         if first or self._added_bytes > limit // LOOK_PART:
             self._added_bytes = 0
             upkeep.prune(self.folder, limit, None, self.keep_seconds)
-
-    def _may_write(self) -> bool:
-        return time.monotonic() > self._unwritable_until
 
     def _cannot_write(self, error: OSError) -> None:
         self._unwritable_until = time.monotonic() + RETRY_SECONDS

@@ -40,7 +40,8 @@ class PacketIndex:
         width: likewise.
         turns: quarter turns counter-clockwise that turn decoded frames upright, 0 to 3.
         mirrored: decoded frames are to be mirrored left to right before they are turned.
-        container: FFmpeg's name of the container format.
+        container: FFmpeg's name or names of the container format.
+        codec: FFmpeg's name of the decoder.
         by_count: packets have no reliable times: frame k is the k-th that the decoder returns.
         packet_ticks: int64 [P], presentation time of each packet, in the order of the file.
         keys: bool [P], the packet starts a group that decodes by itself.
@@ -56,9 +57,16 @@ class PacketIndex:
     turns: int
     mirrored: bool
     container: str
+    codec: str
     by_count: bool
     packet_ticks: np.ndarray
     keys: np.ndarray
+
+    @property
+    def open_groups(self) -> bool:
+        """Do frames that show before a key frame follow it in the file? They need two groups."""
+        key_ticks = np.where(self.keys, self.packet_ticks, NO_TIME)
+        return bool((np.maximum.accumulate(key_ticks) > self.packet_ticks).any())
 
 
 def index_packets(path: str | Path) -> PacketIndex:
@@ -80,7 +88,7 @@ def index_packets(path: str | Path) -> PacketIndex:
     return _index(str(path), status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _index(path: str, *version: int) -> PacketIndex:
     import av
 
@@ -218,6 +226,7 @@ class _Walk:
             turns=turns,
             mirrored=mirrored,
             container=self.container.format.name,
+            codec=self.stream.codec_context.name,
             by_count=by_count,
             packet_ticks=pts,
             keys=keys,

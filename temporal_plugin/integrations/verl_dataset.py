@@ -1,15 +1,16 @@
 """The dataset class that verl loads: `data.custom_cls.path=pkg://temporal_plugin...`.
 
 `data.train_files` and `data.val_files` name Sample JSONL files or `data_config` YAMLs. Our own
-settings lie under `data.temporal`: `prompt`, `sampling` and `on_bad_video` ("fail" | "skip").
+settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip") and
+`frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store).
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -20,16 +21,19 @@ from temporal_plugin import answers, prompts
 from temporal_plugin.annotations import load_samples
 from temporal_plugin.annotations.check import check_videos
 from temporal_plugin.annotations.sample import Sample
+from temporal_plugin.integrations.shared_videos import SharedTasks, VideoName
 from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
 from temporal_plugin.spans import Span
-from temporal_plugin.video.decode import VideoError, load_frames
-from temporal_plugin.video.frames import Frames
+from temporal_plugin.video.decode import VideoError
 from temporal_plugin.video.length import length_seconds
 from temporal_plugin.video.sampling import Sampling
+from temporal_plugin.video.source import open_source
 
 logger = logging.getLogger(__name__)
 ON_BAD_VIDEO = ("fail", "skip")
 VIDEO_FAILURE = "video_failure"  # 1.0 in the reward's parts of a rollout whose video failed
+DEFAULTS = {"prompt": "think_answer", "sampling": {}, "on_bad_video": "fail", "frame_store": None}
+_reading = SharedTasks()
 
 
 class TemporalDataset(RLHFDataset):
@@ -80,19 +84,27 @@ class TemporalDataset(RLHFDataset):
 
     @classmethod
     async def process_multi_modal_info(cls, messages, image_patch_size, config):
-        """Frames of every video entry, decoded in a thread so that other rollouts go on."""
-        loop = asyncio.get_running_loop()
-        videos = await loop.run_in_executor(None, read_videos, messages, image_patch_size)
-        return None, videos, None
+        """Frames of every video entry, read in a thread so that other rollouts go on.
+
+        Rollouts that ask for the same videos at once take one thread among them, so that a group
+        does not keep the threads that other groups need.
+        """
+        entries = video_entries(messages)
+        if not entries:
+            return None, None, None
+        folder = temporal_settings(config)["frame_store"]
+        key = json.dumps([entries, image_patch_size, folder], sort_keys=True)
+        read = partial(read_videos, entries, image_patch_size, folder)
+        videos = await _reading.get(key, partial(asyncio.to_thread, read))
+        return None, list(videos), None
 
 
 def temporal_settings(config: Mapping) -> dict:
     """`data.temporal` with defaults; an unknown key or value is an error that names the allowed."""
-    defaults = {"prompt": "think_answer", "sampling": {}, "on_bad_video": "fail"}
-    settings = defaults | dict(config.get("temporal") or {})
-    unknown = sorted(set(settings) - set(defaults))
+    settings = DEFAULTS | dict(config.get("temporal") or {})
+    unknown = sorted(set(settings) - set(DEFAULTS))
     if unknown:
-        raise ValueError(f"unknown data.temporal setting {unknown}; allowed: {sorted(defaults)}")
+        raise ValueError(f"unknown data.temporal setting {unknown}; allowed: {sorted(DEFAULTS)}")
     if settings["on_bad_video"] not in ON_BAD_VIDEO:
         raise ValueError(
             f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"
@@ -142,27 +154,38 @@ def chat(prompt: prompts.Prompt, sample: Sample, sampling: Mapping) -> list[dict
     return messages
 
 
-def read_videos(messages: list[dict], patch_size: int) -> list[tuple[torch.Tensor, dict]] | None:
-    """(pixels uint8 [T, C, H, W], metadata) of each video entry, or None where there is none.
+def video_entries(messages: Sequence[Mapping]) -> list[dict]:
+    """The video entries of a chat, in order."""
+    return [
+        dict(part)
+        for message in messages
+        if isinstance(message["content"], list)
+        for part in message["content"]
+        if part.get("type") == "video"
+    ]
+
+
+def read_videos(
+    entries: Sequence[Mapping], patch_size: int, frame_store: str | None = None
+) -> list[tuple[torch.Tensor, VideoName]]:
+    """(pixels uint8 [T, C, H, W], metadata) of each video entry.
+
+    Args:
+        entries: mappings with `video`, and `clip` and `sampling` where there are any.
+        patch_size: edge of the vision tower's patch in pixels.
+        frame_store: as in `open_source`.
 
     Raises:
         VideoError: a file cannot be read.
     """
+    load = open_source(frame_store)
     found = []
-    for message in messages:
-        content = message["content"] if isinstance(message["content"], list) else []
-        for part in content:
-            if part.get("type") == "video":
-                frames = _frames(
-                    part["video"],
-                    Sampling.from_mapping(part.get("sampling")),
-                    Span(*part["clip"]) if part.get("clip") else None,
-                    patch_size,
-                )
-                found.append((frames.pixels, frames.metadata()))
-    return found or None
-
-
-@lru_cache(maxsize=64)  # the n rollouts of a prompt follow one another: decode once, not n times
-def _frames(path: str, sampling: Sampling, clip: Span | None, patch_size: int) -> Frames:
-    return load_frames(path, sampling, clip=clip, patch_size=patch_size)
+    for entry in entries:
+        path, sampling = entry["video"], Sampling.from_mapping(entry.get("sampling"))
+        clip = Span(*entry["clip"]) if entry.get("clip") else None
+        frames = load(path, sampling, clip=clip, patch_size=patch_size)
+        status = Path(path).stat()
+        version = status.st_size, status.st_mtime_ns
+        key = (path, version, sampling, clip, patch_size)
+        found.append((frames.pixels, VideoName(frames.metadata(), key)))
+    return found

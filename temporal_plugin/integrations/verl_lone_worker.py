@@ -1,0 +1,90 @@
+"""One agent loop worker of verl without a cluster: for tests and benchmarks.
+
+verl's own worker and agent loop run as they are, from a dataset row to the tensors that go to the
+trainer. Only what would need other processes is replaced: the server answers a fixed text, the
+reward is 0, and what goes into the transfer queue is kept in a list.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from verl.trainer.ppo.v1 import agent_loop_tq
+from verl.workers.rollout.replica import TokenOutput
+
+from temporal_plugin.integrations.verl_agent_manager import UPSTREAM_WORKER
+
+SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "logprobs": True}
+
+
+def compose(recipe: str, overrides: Sequence[str] = ()):
+    """verl's whole config, as `main_ppo --config-name <recipe> <overrides>` builds it."""
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_module("verl.trainer.config", version_base=None):
+        return hydra.compose(recipe, list(overrides))
+
+
+class LoneWorker:
+    """A worker that rolls out one prompt at a time.
+
+    Args:
+        config: verl's whole config.
+        answer: what the server answers.
+        worker_class: verl's worker for the transfer queue, or a subclass of it.
+    """
+
+    def __init__(self, config, answer: str, worker_class: type = UPSTREAM_WORKER) -> None:
+        self.config, self.answer = config, answer
+        self.prompts: list[list[int]] = []
+        self.rows: list[dict[str, Any]] = []
+        reward = SimpleNamespace(compute_score=SimpleNamespace(remote=self._score))
+        with self._no_queue():
+            self.worker = worker_class(config, self, reward_loop_worker_handles=[reward])
+
+    def run(self, row: dict[str, Any], rollouts: int) -> list[dict[str, Any]]:
+        """Roll out one row of the dataset; the fields that verl sends to the trainer, per rollout.
+
+        Raises:
+            RuntimeError: a rollout failed; verl has logged why.
+        """
+        self.prompts, self.rows = [], []
+        prompt = {**row, "uid": "prompt", "__rollout_n__": rollouts, "global_steps": 0}
+        trajectory = {"step": 0, "sample_index": 0, "rollout_n": 0, "validate": False}
+        with self._no_queue():
+            asyncio.run(self.worker._run_prompt(prompt, dict(SAMPLING), trajectory))
+        if len(self.rows) != rollouts:
+            raise RuntimeError(f"{rollouts - len(self.rows)} of {rollouts} rollouts failed")
+        return self.rows
+
+    async def generate(self, request_id, *, prompt_ids, **_) -> TokenOutput:
+        """In the place of verl's client of the rollout servers."""
+        self.prompts.append(list(prompt_ids))
+        tokenizer = self.worker.tokenizer
+        ids = [*tokenizer.encode(self.answer), tokenizer.eos_token_id]
+        steps = {"global_steps": 0, "min_global_steps": 0, "max_global_steps": 0}
+        return TokenOutput(token_ids=ids, log_probs=[0.0] * len(ids), extra_fields=steps)
+
+    async def _score(self, data) -> dict[str, Any]:
+        return {"reward_score": 0.0, "reward_extra_info": {}}
+
+    @contextmanager
+    def _no_queue(self) -> Iterator[None]:
+        async def nothing(**_) -> None: ...
+
+        async def keep(*, fields, **_) -> None:
+            names = list(fields.keys())  # iterating a TensorDict gives its rows
+            self.rows += [{name: fields[name][row] for name in names} for row in range(len(fields))]
+
+        queue, agent_loop_tq.tq = (
+            agent_loop_tq.tq,
+            SimpleNamespace(init=lambda: None, async_kv_put=nothing, async_kv_batch_put=keep),
+        )
+        try:
+            yield
+        finally:
+            agent_loop_tq.tq = queue

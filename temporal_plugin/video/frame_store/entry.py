@@ -5,6 +5,7 @@ or `jpeg` uint8 [N] with `jpeg_ends` int64 [T]. The metadata field `entry` is JS
 """
 
 import json
+import mmap
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -125,15 +126,14 @@ def read(path: Path, key: str, check: str = "sums") -> Frames:
     _check(tensors, about, key, check)
     try:
         if about["jpeg"] is None:
-            pixels = tensors["pixels"]
+            pixels = torch.from_numpy(tensors["pixels"])
         else:
-            stream, ends = tensors["jpeg"].numpy(), tensors["jpeg_ends"].numpy()
-            pixels = jpeg.unpack(stream, ends, *about["shape"][2:])
+            pixels = jpeg.unpack(tensors["jpeg"], tensors["jpeg_ends"], *about["shape"][2:])
     except (OSError, ValueError) as error:
         raise DamagedEntry(f"{path}: {error}") from error
     return Frames(
         pixels=pixels,
-        pts_seconds=tensors["pts_seconds"].numpy(),
+        pts_seconds=tensors["pts_seconds"],
         indices=tuple(tensors["indices"].tolist()),
         source_fps=about["source_fps"],
         total_frames=about["total_frames"],
@@ -149,38 +149,56 @@ def describe(path: Path) -> dict[str, Any]:
     return about
 
 
-def _open(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
+def _open(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Map the tensors of a file that is opened once.
 
+    The safetensors package opens it twice (for the header, then to map it for torch); between
+    the two another process may have removed or replaced the file.
+    """
     try:
-        with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {})["entry"])
-            # tensors are views of a private map: writing into them would not change the file
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise DamagedEntry(f"{path}: {error}") from error
-    if not isinstance(about, dict):
-        raise DamagedEntry(f"{path}: its description is a {type(about).__name__}")
+        with path.open("rb") as file:
+            # A private map: writing into the tensors would not change the file. It lives as long
+            # as they do, whatever happens to the name.
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        start = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:start])
+        about = json.loads(header.pop("__metadata__")["entry"])
+        tensors = {name: _tensor(data, start, place) for name, place in header.items()}
+        end = start + max(place["data_offsets"][1] for place in header.values())
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        raise DamagedEntry(f"{path}: {type(error).__name__}: {error}") from error
+    if not isinstance(about, dict) or end != len(data):
+        raise DamagedEntry(f"{path}: {len(data)} bytes where its header describes {end}")
     return tensors, about
 
 
-def _check(tensors: dict[str, torch.Tensor], about: dict[str, Any], key: str, check: str) -> None:
+def _tensor(data: mmap.mmap, start: int, place: dict[str, Any]) -> np.ndarray:
+    first, end = place["data_offsets"]
+    dtype = np.dtype({code: name for name, code in DTYPES.items()}[place["dtype"]])
+    count, rest = divmod(end - first, dtype.itemsize)
+    if rest or first < 0 or count < 0:
+        raise ValueError(f"{place} is no place of a tensor")
+    if count == 0:  # numpy would take it for "all the rest"
+        return np.empty(0, dtype).reshape(place["shape"])
+    return np.frombuffer(data, dtype, count, start + first).reshape(place["shape"])
+
+
+def _check(tensors: dict[str, np.ndarray], about: dict[str, Any], key: str, check: str) -> None:
     if about.get("check") != _description_check(about):
         raise DamagedEntry(f"entry {key}: its description was changed")
     if about["key"] != key or about["format"] != FORMAT:
         raise DamagedEntry(f"entry {key}: its file is that of {about['key']}")
     frames, _, height, width = about["shape"]
     shapes = {"pts_seconds": [frames], "indices": [frames]}
-    packed = {"jpeg_ends": [frames], "jpeg": list(tensors.get("jpeg", torch.empty(0)).shape)}
+    packed = {"jpeg_ends": [frames], "jpeg": list(tensors.get("jpeg", np.empty(0)).shape)}
     shapes |= {"pixels": [frames, 3, height, width]} if about["jpeg"] is None else packed
-    dtypes = {"pts_seconds": torch.float64, "indices": torch.int64, "jpeg_ends": torch.int64}
-    found = {name: (list(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
-    if found != {name: (shape, dtypes.get(name, torch.uint8)) for name, shape in shapes.items()}:
+    dtypes = {"pts_seconds": "float64", "indices": "int64", "jpeg_ends": "int64"}
+    found = {name: (list(array.shape), array.dtype.name) for name, array in tensors.items()}
+    if found != {name: (shape, dtypes.get(name, "uint8")) for name, shape in shapes.items()}:
         raise DamagedEntry(f"entry {key}: its tensors are {found}, not {shapes}")
-    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    if check != "description" and _sums(arrays) != about["sums"]:
+    if check != "description" and _sums(tensors) != about["sums"]:
         raise DamagedEntry(f"entry {key}: its bytes add up to another sum")
-    if check == "crc32" and _crc32(arrays) != about["crc32"]:
+    if check == "crc32" and _crc32(tensors) != about["crc32"]:
         raise DamagedEntry(f"entry {key}: its bytes have another checksum")
 
 

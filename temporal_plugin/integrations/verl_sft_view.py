@@ -54,8 +54,12 @@ class SFT:
         with tempfile.TemporaryDirectory() as folder:
             rows = Path(folder) / "rows.jsonl"
             rows.write_text(json.dumps(sample.to_dict()) + "\n", encoding="utf-8")
-            dataset = create_sft_dataset([str(rows)], self.data, self.tokenizer, self.processor)
-            batch = SFTTensorCollator(DatasetPadMode(self.data.pad_mode))([dataset[0]])
+            return self.view_of_file(rows)
+
+    def view_of_file(self, rows: Path) -> ModelView:
+        """What the model gets of the first row of a file that the dataset reads."""
+        dataset = create_sft_dataset([str(rows)], self.data, self.tokenizer, self.processor)
+        batch = SFTTensorCollator(DatasetPadMode(self.data.pad_mode))([dataset[0]])
         ids, positions = batch["input_ids"][0], batch["position_ids"][0]
         prompt = int(batch["loss_mask"][0].nonzero()[0])  # the loss begins with the answer
         inputs = batch["multi_modal_inputs"][0].data

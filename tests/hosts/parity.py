@@ -83,12 +83,10 @@ class Paths:
 
     def views(self, sample: Sample) -> dict[str, ModelView]:
         rollout, log_prob = self.rollout(sample)
-        import importlib.util
-        sft = importlib.util.find_spec("temporal_plugin.integrations.verl_sft_dataset")
         return {
             "rollout": rollout,
             "log-prob": log_prob,
-            **({"SFT": self.sft(sample)} if sft else {}),
+            "SFT": self.sft(sample),
             "lmms-eval transformers": self.transformers(sample),
             "lmms-eval vLLM": self.vllm(sample),
         }

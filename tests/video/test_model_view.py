@@ -78,7 +78,7 @@ def test_pixels_that_do_not_fill_the_grids_are_refused():
 
 
 def test_pixels_before_normalisation_are_refused():
-    with pytest.raises(ValueError, match="pixels are torch.uint8; needed: float32"):
+    with pytest.raises(ValueError, match=r"pixels are torch\.uint8; needed: float32"):
         view_of(
             QWEN2_5, decode, token_ids=[VIDEO], pixels=torch.zeros(4, 3, dtype=torch.uint8),
             grids=torch.tensor([[1, 2, 2]]), seconds=None, positions=torch.zeros(3, 1),

@@ -237,9 +237,10 @@ class FrameStore:
         if not too_large and self.is_writable():
             try:
                 self._write(key, made)
-                stored = self._stored(key)
+                # packed ones would have to be unpacked again: they are in memory already
+                stored = self._stored(key) if self.settings.jpeg_quality is None else None
+                self._make_room(made.nbytes)
                 if stored is not None:
-                    self._make_room(made.nbytes)
                     return stored
             except OSError as error:
                 self._cannot_write(error)

@@ -60,7 +60,9 @@ class SFT:
         """What the model gets of the first row of a file that the dataset reads."""
         dataset = create_sft_dataset([str(rows)], self.data, self.tokenizer, self.processor)
         batch = SFTTensorCollator(DatasetPadMode(self.data.pad_mode))([dataset[0]])
-        ids, positions = batch["input_ids"][0], batch["position_ids"][0]
+        ids = batch["input_ids"][0]
+        # [4, L] with a row for the text before the three; upstream gives Qwen3-VL only [L]
+        positions = batch["position_ids"][0].view(-1, len(ids))[-3:]
         prompt = int(batch["loss_mask"][0].nonzero()[0])  # the loss begins with the answer
         inputs = batch["multi_modal_inputs"][0].data
         return view_of(
@@ -70,6 +72,6 @@ class SFT:
             pixels=inputs["pixel_values_videos"],
             grids=inputs["video_grid_thw"],
             seconds=inputs.get("second_per_grid_ts"),
-            positions=positions[-3:, :prompt],
-            next_position=int(positions[-3, prompt]),
+            positions=positions[:, :prompt],
+            next_position=int(positions[0, prompt]),
         )

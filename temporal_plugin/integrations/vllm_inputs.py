@@ -63,6 +63,7 @@ class InputReader:
         ).create_engine_config()
         config.model_config.max_model_len = MAX_TOKENS
         self.processor = InputProcessor(config)
+        self.processor.mm_encoder_cache_size = MAX_TOKENS
         self.config = config.model_config.hf_config
         # what the vision tower does first: nothing where the processor has normalised
         with set_current_vllm_config(config):

@@ -112,7 +112,15 @@ def view_of(
         seconds: float [videos] seconds per step, or None.
         positions: int [3, L].
         next_position: position of the token after the prompt.
+
+    Raises:
+        ValueError: pixels that do not fill the grids or are not normalised, or not three
+            rows of positions: some code of the hosts gives Qwen3-VL a single one.
     """
+    if len(positions) != 3:
+        raise ValueError(
+            f"positions of {len(positions)} row(s); needed: temporal, height and width"
+        )
     ids = [int(token) for token in token_ids]
     sizes = [tuple(int(edge) for edge in grid) for grid in grids.reshape(-1, 3).tolist()]
     rows = tuple(tuple(row) for row in positions.long().tolist())

@@ -1,4 +1,4 @@
-"""`temporal_vllm` on a real engine: it is shown what its view says, it answers as transformers do."""
+"""`temporal_vllm` on a real engine: shown what its view says, it answers as transformers do."""
 
 import pytest
 

@@ -86,6 +86,15 @@ def test_pixels_before_normalisation_are_refused():
         )  # fmt: skip
 
 
+def test_a_single_row_of_positions_is_refused():
+    with pytest.raises(ValueError, match=r"positions of 1 row\(s\); needed: temporal, height"):
+        view_of(
+            QWEN2_5, decode, token_ids=[VIDEO], pixels=torch.zeros(4, 3),
+            grids=torch.tensor([[1, 2, 2]]), seconds=None, positions=torch.zeros(1, 1),
+            next_position=1,
+        )  # fmt: skip
+
+
 def test_json_keeps_every_bit(view):
     odd = replace(view, seconds_per_step=(float(np.float32(0.1)),))
     assert ModelView.from_dict(json.loads(json.dumps(odd.to_dict()))) == odd

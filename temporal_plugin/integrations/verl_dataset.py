@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 ON_BAD_VIDEO = ("fail", "skip")
 VIDEO_FAILURE = "video_failure"  # 1.0 in the reward's parts of a rollout whose video failed
 DEFAULTS = {"prompt": "think_answer", "sampling": {}, "on_bad_video": "fail", "frame_store": None}
+VIDEO_MARK = "<video>"  # where a text message shows the video, as in verl's own data
 _reading = SharedTasks()
 
 
@@ -40,11 +41,9 @@ class TemporalDataset(RLHFDataset):
     """Reads our Samples and hands verl messages, truth and frames; the rest is RLHFDataset's."""
 
     def _read_files_and_tokenize(self) -> None:
-        samples = [sample for path in self.data_files for sample in load_samples(path)]
-        samples = drop_bad_videos(samples, temporal_settings(self.config)["on_bad_video"])
-        if self.max_samples > 0:
-            samples = samples[: self.max_samples]
-        samples = [with_duration(sample) for sample in samples]
+        samples = read_samples(self.data_files, self.config, self.max_samples)
+        if self.filter_overlong_prompts and self.processor is not None:
+            samples = self._drop_overlong(samples)
         if not samples:
             raise ValueError(f"no sample is left in {list(self.data_files)}: see the log above")
         self.dataframe = datasets.Dataset.from_dict(
@@ -52,13 +51,28 @@ class TemporalDataset(RLHFDataset):
         )
         logger.info("%d samples from %s", len(samples), list(self.data_files))
 
+    def _drop_overlong(self, samples: list[Sample]) -> list[Sample]:
+        """In the place of verl's `maybe_filter_out_long_prompts`, which decodes every video."""
+        from temporal_plugin.integrations.verl_prompt_lengths import PromptLengths, drop_overlong
+
+        settings = temporal_settings(self.config)
+        prompt = prompts.load(settings["prompt"])
+        lengths = PromptLengths(
+            self.processor,
+            template_settings=self.apply_chat_template_kwargs,
+            processor_settings=self.mm_processor_kwargs,
+            workers=self.num_workers or 1,
+        )
+        return drop_overlong(
+            samples,
+            lambda sample: chat(prompt, sample, settings["sampling"]),
+            lengths,
+            most=self.max_prompt_length,
+            on_bad_video=settings["on_bad_video"],
+        )
+
     def _download(self, use_origin_parquet: bool = False) -> None:
-        missing = [path for path in self.data_files if not Path(path).is_file()]
-        if missing:
-            raise FileNotFoundError(
-                f"no such data file: {missing}; data.train_files and data.val_files name a "
-                "Sample .jsonl or a data_config .yaml"
-            )
+        require_files(self.data_files)
 
     def __getitem__(self, item: int) -> dict:
         sample = Sample.from_dict(json.loads(self.dataframe[item]["sample"]))
@@ -112,6 +126,29 @@ def temporal_settings(config: Mapping) -> dict:
     return settings
 
 
+def require_files(paths: Sequence[str]) -> None:
+    """Raises FileNotFoundError for data files that are not there."""
+    missing = [path for path in paths if not Path(path).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"no such data file: {missing}; data.train_files and data.val_files name a "
+            "Sample .jsonl or a data_config .yaml"
+        )
+
+
+def read_samples(paths: Sequence[str], config: Mapping, most: int = -1) -> list[Sample]:
+    """The samples of all files whose videos can be opened, the first `most` where above 0.
+
+    Raises:
+        VideoError: a video is missing or unreadable and `on_bad_video` is "fail".
+    """
+    samples = [sample for path in paths for sample in load_samples(path)]
+    samples = drop_bad_videos(samples, temporal_settings(config)["on_bad_video"])
+    if most > 0:
+        samples = samples[:most]
+    return [with_duration(sample) for sample in samples]
+
+
 def drop_bad_videos(samples: list[Sample], on_bad_video: str) -> list[Sample]:
     """Check every video before a model loads: "fail" lists all bad ones and raises, "skip" drops.
 
@@ -142,15 +179,24 @@ def with_duration(sample: Sample) -> Sample:
 
 def chat(prompt: prompts.Prompt, sample: Sample, sampling: Mapping) -> list[dict]:
     """The prompt's messages, with the video entry naming the file, the clip and the sampling."""
-    entry = {"video": str(sample.video), "sampling": dict(sampling)}
+    return with_video_entries(prompt.messages(sample), sample, sampling)
+
+
+def with_video_entries(messages: list[dict], sample: Sample, sampling: Mapping) -> list[dict]:
+    """The messages, their video entries (or `<video>` in a text) filled for the sample."""
+    entry = {"type": "video", "video": str(sample.video), "sampling": dict(sampling)}
     if sample.clip is not None:
         entry["clip"] = [sample.clip.start_seconds, sample.clip.end_seconds]
-    messages = prompt.messages(sample)
     for message in messages:
-        if isinstance(message["content"], list):
-            for part in message["content"]:
-                if part["type"] == "video":
-                    part.update(entry)
+        content = message["content"]
+        if isinstance(content, str) and VIDEO_MARK in content and message["role"] == "user":
+            before, *rest = content.split(VIDEO_MARK)
+            parts = [[entry, {"type": "text", "text": text}] for text in rest]
+            content = [{"type": "text", "text": before}, *(p for pair in parts for p in pair)]
+            content = [part for part in content if part.get("text") != ""]
+        if isinstance(content, list):
+            content = [entry if part["type"] == "video" else part for part in content]
+        message["content"] = content
     return messages
 
 

@@ -36,10 +36,14 @@ class LoneWorker:
         config: verl's whole config.
         answer: what the server answers.
         worker_class: verl's worker for the transfer queue, or a subclass of it.
+        keep: whether `run` returns what goes to the trainer; False lets go of it at once, as
+            the transfer queue does once it has written it.
     """
 
-    def __init__(self, config, answer: str, worker_class: type = UPSTREAM_WORKER) -> None:
-        self.config, self.answer = config, answer
+    def __init__(
+        self, config, answer: str, worker_class: type = UPSTREAM_WORKER, *, keep: bool = True
+    ) -> None:
+        self.config, self.answer, self._keep = config, answer, keep
         self.prompts: list[list[int]] = []
         self.rows: list[dict[str, Any]] = []
         reward = SimpleNamespace(compute_score=SimpleNamespace(remote=self._score))
@@ -77,7 +81,8 @@ class LoneWorker:
         async def nothing(**_) -> None: ...
 
         async def keep(*, fields, **_) -> None:
-            names = list(fields.keys())  # iterating a TensorDict gives its rows
+            # iterating a TensorDict would give its rows
+            names = list(fields.keys()) if self._keep else []
             self.rows += [{name: fields[name][row] for name in names} for row in range(len(fields))]
 
         queue, agent_loop_tq.tq = (

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -116,3 +117,68 @@ def test_ray_builds_all(tmp_path, jobs, monkeypatch):
     finally:
         ray.shutdown()
     assert store.verify().entries == 3
+
+
+class FakeRay:
+    """As much of Ray as the builder uses: tasks run when they are waited for."""
+
+    class exceptions:
+        class RayError(Exception):
+            pass
+
+    def __init__(self, processors):
+        self.processors, self.most_waiting, self.started = processors, 0, False
+
+    def is_initialized(self):
+        return self.started
+
+    def init(self, **_options):
+        self.started = True
+
+    def shutdown(self):
+        self.started = False
+
+    def cluster_resources(self):
+        return {"CPU": float(self.processors)}
+
+    def remote(self, **options):
+        assert options["num_cpus"] == 1
+
+        class Task:
+            def __init__(self, function):
+                self.function = function
+
+            def remote(self, *arguments):
+                return (self.function, arguments)
+
+        return Task
+
+    def wait(self, references, num_returns):
+        self.most_waiting = max(self.most_waiting, len(references))
+        return references[-num_returns:], references[:-num_returns]
+
+    def get(self, reference):
+        function, arguments = reference
+        if "dies" in arguments[1].path:
+            raise self.exceptions.RayError("the worker died")
+        return function(*arguments)
+
+
+def test_tasks_are_handed_to_a_cluster_a_few_at_a_time(tmp_path, monkeypatch):
+    ray = FakeRay(processors=2)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(build, "build_one", build_fake)
+    listed = ["a", "dies", *"bcdefgh", "fails"]
+    results = list(
+        build.build(FrameStore(tmp_path), [Job(name, SAMPLING) for name in listed], ray=True)
+    )
+    assert sorted(done.job.path for done in results) == sorted(listed)
+    assert {done.job.path for done in results if done.state == "failed"} == {"dies", "fails"}
+    assert ray.most_waiting == build.AHEAD * 2
+    assert not ray.started  # what was started here was ended here
+
+
+def test_without_ray_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match="pip install ray"):
+        list(build.build(FrameStore(tmp_path), [Job("a", SAMPLING)], ray=True))

@@ -9,7 +9,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from temporal_plugin import frames_command
 from temporal_plugin.demo import command
+from temporal_plugin.doctor import command as doctor_command
 
 app = typer.Typer(
     name="temporal-plugin",
@@ -20,7 +22,9 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at annotation files and videos.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(frames_command.app, name="frames")
 app.command("demo", epilog=command.EXAMPLE)(command.demo)
+app.command("doctor", epilog=doctor_command.EXAMPLE)(doctor_command.doctor)
 
 
 @app.callback()
@@ -166,29 +170,3 @@ def _fail(text: str, *, as_json: bool = False) -> NoReturn:
     else:
         Console(stderr=True).print(f"error: {text}", markup=False, soft_wrap=True)
     raise typer.Exit(1) from None
-
-
-@app.command("doctor", epilog="Example: temporal-plugin doctor --json")
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
-) -> None:
-    """Check that the hosts, our plugins in them and the video libraries work here.
-
-    Exit status 1 when something is broken; what is merely not installed is listed as absent.
-    """
-    from rich.console import Console
-    from rich.table import Table
-
-    from temporal_plugin.doctor import as_rows, examine
-
-    findings = examine()
-    if as_json:
-        typer.echo(json.dumps(as_rows(findings)))
-    else:
-        table = Table("part", "state", "detail")
-        colour = {"ok": "green", "absent": "yellow", "broken": "red"}
-        for finding in findings:
-            state = f"[{colour[finding.state]}]{finding.state}[/]"
-            table.add_row(finding.what, state, finding.detail)
-        Console().print(table)
-    raise typer.Exit(int(any(finding.state == "broken" for finding in findings)))

@@ -77,7 +77,7 @@ def test_extras_exist():
 @pytest.mark.slow
 def test_doctor():
     done = run(script("temporal-plugin"), "doctor", "--json")
-    states = {row["what"]: row["state"] for row in json.loads(done.stdout)}
+    states = {row["what"]: row["state"] for row in json.loads(done.stdout)["environment"]}
     assert done.returncode == 0, done.stdout
     assert {"verl", "lmms-eval", "plugin in verl", "recipes", "lmms_tasks"} <= set(states)
 

@@ -1,4 +1,4 @@
-"""What lmms-eval loads from our `lmms_eval.models` entry point: a model class and our tasks.
+"""What lmms-eval loads from our `lmms_eval.models` entry point: model classes and our tasks.
 
 lmms-eval 0.7 has an entry-point group for models and none for tasks, and a task of its own wins
 over one of the same name from `--include_path`. `add_tasks` mends both, for `lmms-eval` and
@@ -25,20 +25,22 @@ OVERRIDE_SETTING = "TEMPORAL_PLUGIN_LMMS_OVERRIDE"
 TAKEN_NAMES = ("temporal_grounding_charades",)
 """Names of lmms-eval's own tasks that ours answer to, where the command names them in full."""
 
-MODEL_ID = "temporal_qwen_vl"
+MODEL_CLASSES = {
+    "temporal_qwen_vl": "temporal_plugin.integrations.lmms_eval_model.TemporalQwenVL",
+    "temporal_vllm": "temporal_plugin.integrations.lmms_eval_vllm.TemporalVLLM",
+}
+"""Names for `--model` and the classes behind them."""
+
 TASK_CLASS = "temporal_plugin.integrations.lmms_eval_task.GroundingTask"
 
 
 def manifests() -> list[ModelManifest]:
-    """The entry point: register our tasks, return our model class."""
+    """The entry point: register our tasks, return our model classes."""
     add_tasks()  # first: on an unknown version its message explains an error of what follows
     from lmms_eval.models.registry_v2 import ModelManifest
 
     return [
-        ModelManifest(
-            model_id=MODEL_ID,
-            chat_class_path="temporal_plugin.integrations.lmms_eval_model.TemporalQwenVL",
-        )
+        ModelManifest(model_id=name, chat_class_path=path) for name, path in MODEL_CLASSES.items()
     ]
 
 

@@ -1,14 +1,16 @@
 """Batched generation with plain transformers from token ids and decoded videos."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
 
+from temporal_plugin.integrations.shared_videos import SharedVideoProcessor, VideoName
 from temporal_plugin.video.model_inputs import pad_batch
+from temporal_plugin.video.sharing import Memory
 
-CACHED_VIDEOS = 256
+#: model inputs of videos that are kept; a group's rollouts may arrive in several batches
+VIDEO_BYTES = 1 << 30
 
 
 class BatchGenerator:
@@ -25,6 +27,9 @@ class BatchGenerator:
         from transformers import AutoModelForImageTextToText
 
         self.processor = processor
+        if hasattr(processor, "video_processor"):  # makes the patches; they are kept below
+            host = SharedVideoProcessor(processor.video_processor, max_bytes=0)
+            processor.video_processor = host
         self.model = AutoModelForImageTextToText.from_pretrained(
             path, config=config, dtype=getattr(torch, dtype)
         ).eval()
@@ -32,7 +37,7 @@ class BatchGenerator:
         names = ("image_token_id", "video_token_id")
         # the policy must never write a placeholder: no video stands behind it
         self.forbidden = [[getattr(processor, n)] for n in names if hasattr(processor, n)]
-        self._videos: OrderedDict[bytes, dict[str, torch.Tensor]] = OrderedDict()
+        self._videos: Memory[dict[str, torch.Tensor]] = Memory(VIDEO_BYTES)
 
     def generate(self, requests: Sequence) -> list[tuple[list[int], list[float]]]:
         """Answer requests that share their sampling settings.
@@ -85,24 +90,23 @@ class BatchGenerator:
     def _video_inputs(self, pixels: torch.Tensor, metadata: dict) -> dict[str, torch.Tensor]:
         """Processor output of one video; the rollouts of a group share it."""
         pixels = torch.as_tensor(pixels)
-        digest = hashlib.blake2b(repr(sorted(metadata.items())).encode(), digest_size=16)
-        digest.update(pixels.contiguous().numpy().tobytes())
-        key = digest.digest()
-        if key not in self._videos:
+        about = repr([tuple(pixels.shape), sorted(metadata.items())])
+        digest = hashlib.blake2b(about.encode(), digest_size=16)
+        digest.update(pixels.contiguous().numpy())
+        found = self._videos.get(digest.digest())
+        if found is None:
             inputs = self.processor(
                 text=["<|vision_start|>" + self.processor.video_token + "<|vision_end|>"],
                 videos=[pixels],
-                video_metadata=[metadata],
+                video_metadata=[VideoName(metadata, digest.digest())],
                 do_sample_frames=False,
                 do_resize=False,
                 return_tensors="pt",
             )
             wanted = ("pixel_values_videos", "video_grid_thw", "second_per_grid_ts")
-            self._videos[key] = {n: torch.as_tensor(inputs[n]) for n in wanted if n in inputs}
-            while len(self._videos) > CACHED_VIDEOS:
-                self._videos.popitem(last=False)
-        self._videos.move_to_end(key)
-        return self._videos[key]
+            found = {n: torch.as_tensor(inputs[n]) for n in wanted if n in inputs}
+            self._videos.put(digest.digest(), found, sum(t.nbytes for t in found.values()))
+        return found
 
 
 def _log_probs(logits: Sequence[torch.Tensor], tokens: torch.Tensor, temperature: float):

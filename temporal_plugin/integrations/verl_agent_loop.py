@@ -6,6 +6,12 @@ from typing import Any
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
+from temporal_plugin.integrations.shared_videos import (
+    names_of,
+    prompt_key,
+    share_videos,
+    sizes_only,
+)
 from temporal_plugin.integrations.verl_dataset import VIDEO_FAILURE, temporal_settings
 from temporal_plugin.video.decode import VideoError
 
@@ -13,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class TemporalAgentLoop(SingleTurnAgentLoop):
-    """verl's single-turn loop, with two differences.
+    """verl's single-turn loop, with three differences.
 
     A Qwen3-VL prompt goes to vLLM with its video unexpanded: verl sends the expanded prompt and
     collapses runs of `<|video_pad|>` only, but Qwen3-VL also expands a timestamp before every
@@ -21,10 +27,13 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
 
     A video that fails in the middle of a run is handled as `data.temporal.on_bad_video` says:
     "fail" lets verl's own rule for failed groups decide, "skip" counts it and goes on.
+
+    The rollouts of a prompt share its token ids; see `shared_videos`.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self._videos = share_videos(self.processor)
         expands_again = self.rollout_config.name == "vllm"
         if expands_again and type(self.processor).__name__ == "Qwen3VLProcessor":
             token = self.tokenizer.convert_tokens_to_ids
@@ -40,6 +49,31 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
                 raise
             logger.warning("skipped: %s", error)
             return self._without_video(list(kwargs["raw_prompt"]), int(kwargs["global_steps"]))
+
+    async def ct_build_initial_tokens(
+        self, messages, tools=None, images=None, videos=None, audios=None, mm_inputs_out=None
+    ) -> list[int]:
+        """verl's method, run once per prompt and without making the video's patches."""
+        upstream = super().ct_build_initial_tokens
+        names = names_of(videos)
+        if names is None or images or audios or self._videos is None or self._needs_patches():
+            return await upstream(messages, tools, images, videos, audios, mm_inputs_out)
+        key = prompt_key(names, messages, tools, *self._template_settings())
+        return await self._videos.prompts.get(
+            key, lambda: upstream(messages, tools=tools, videos=sizes_only(videos))
+        )
+
+    def _needs_patches(self) -> bool:
+        """Whether the processor's output goes to a server: SGLang takes no frames."""
+        teacher = self.config.get("distillation") or {}
+        return self.rollout_config.name == "sglang" or bool(teacher.get("enabled"))
+
+    def _template_settings(self) -> tuple:
+        return (
+            dict(self.apply_chat_template_kwargs or {}),
+            dict(self.mm_processor_kwargs or {}),
+            self.rollout_config.prompt_length,
+        )
 
     def _without_video(self, messages: list[dict], step: int) -> AgentLoopOutput:
         """An empty answer that scores 0, is counted and, its mask being 0, teaches nothing."""

@@ -1,15 +1,16 @@
 """The dataset class that verl loads: `data.custom_cls.path=pkg://temporal_plugin...`.
 
 `data.train_files` and `data.val_files` name Sample JSONL files or `data_config` YAMLs. Our own
-settings lie under `data.temporal`: `prompt`, `sampling` and `on_bad_video` ("fail" | "skip").
+settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip") and
+`frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store).
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -20,27 +21,29 @@ from temporal_plugin import answers, prompts
 from temporal_plugin.annotations import load_samples
 from temporal_plugin.annotations.check import check_videos
 from temporal_plugin.annotations.sample import Sample
+from temporal_plugin.integrations.shared_videos import SharedTasks, VideoName
 from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
 from temporal_plugin.spans import Span
-from temporal_plugin.video.decode import VideoError, load_frames
-from temporal_plugin.video.frames import Frames
+from temporal_plugin.video.decode import VideoError
 from temporal_plugin.video.length import length_seconds
 from temporal_plugin.video.sampling import Sampling
+from temporal_plugin.video.source import open_source
 
 logger = logging.getLogger(__name__)
 ON_BAD_VIDEO = ("fail", "skip")
 VIDEO_FAILURE = "video_failure"  # 1.0 in the reward's parts of a rollout whose video failed
+DEFAULTS = {"prompt": "think_answer", "sampling": {}, "on_bad_video": "fail", "frame_store": None}
+VIDEO_MARK = "<video>"  # where a text message shows the video, as in verl's own data
+_reading = SharedTasks()
 
 
 class TemporalDataset(RLHFDataset):
     """Reads our Samples and hands verl messages, truth and frames; the rest is RLHFDataset's."""
 
     def _read_files_and_tokenize(self) -> None:
-        samples = [sample for path in self.data_files for sample in load_samples(path)]
-        samples = drop_bad_videos(samples, temporal_settings(self.config)["on_bad_video"])
-        if self.max_samples > 0:
-            samples = samples[: self.max_samples]
-        samples = [with_duration(sample) for sample in samples]
+        samples = read_samples(self.data_files, self.config, self.max_samples)
+        if self.filter_overlong_prompts and self.processor is not None:
+            samples = self._drop_overlong(samples)
         if not samples:
             raise ValueError(f"no sample is left in {list(self.data_files)}: see the log above")
         self.dataframe = datasets.Dataset.from_dict(
@@ -48,13 +51,28 @@ class TemporalDataset(RLHFDataset):
         )
         logger.info("%d samples from %s", len(samples), list(self.data_files))
 
+    def _drop_overlong(self, samples: list[Sample]) -> list[Sample]:
+        """In the place of verl's `maybe_filter_out_long_prompts`, which decodes every video."""
+        from temporal_plugin.integrations.verl_prompt_lengths import PromptLengths, drop_overlong
+
+        settings = temporal_settings(self.config)
+        prompt = prompts.load(settings["prompt"])
+        lengths = PromptLengths(
+            self.processor,
+            template_settings=self.apply_chat_template_kwargs,
+            processor_settings=self.mm_processor_kwargs,
+            workers=self.num_workers or 1,
+        )
+        return drop_overlong(
+            samples,
+            lambda sample: chat(prompt, sample, settings["sampling"]),
+            lengths,
+            most=self.max_prompt_length,
+            on_bad_video=settings["on_bad_video"],
+        )
+
     def _download(self, use_origin_parquet: bool = False) -> None:
-        missing = [path for path in self.data_files if not Path(path).is_file()]
-        if missing:
-            raise FileNotFoundError(
-                f"no such data file: {missing}; data.train_files and data.val_files name a "
-                "Sample .jsonl or a data_config .yaml"
-            )
+        require_files(self.data_files)
 
     def __getitem__(self, item: int) -> dict:
         sample = Sample.from_dict(json.loads(self.dataframe[item]["sample"]))
@@ -80,24 +98,55 @@ class TemporalDataset(RLHFDataset):
 
     @classmethod
     async def process_multi_modal_info(cls, messages, image_patch_size, config):
-        """Frames of every video entry, decoded in a thread so that other rollouts go on."""
-        loop = asyncio.get_running_loop()
-        videos = await loop.run_in_executor(None, read_videos, messages, image_patch_size)
-        return None, videos, None
+        """Frames of every video entry, read in a thread so that other rollouts go on.
+
+        Rollouts that ask for the same videos at once take one thread among them, so that a group
+        does not keep the threads that other groups need.
+        """
+        entries = video_entries(messages)
+        if not entries:
+            return None, None, None
+        folder = temporal_settings(config)["frame_store"]
+        key = json.dumps([entries, image_patch_size, folder], sort_keys=True)
+        read = partial(read_videos, entries, image_patch_size, folder)
+        videos = await _reading.get(key, partial(asyncio.to_thread, read))
+        return None, list(videos), None
 
 
 def temporal_settings(config: Mapping) -> dict:
     """`data.temporal` with defaults; an unknown key or value is an error that names the allowed."""
-    defaults = {"prompt": "think_answer", "sampling": {}, "on_bad_video": "fail"}
-    settings = defaults | dict(config.get("temporal") or {})
-    unknown = sorted(set(settings) - set(defaults))
+    settings = DEFAULTS | dict(config.get("temporal") or {})
+    unknown = sorted(set(settings) - set(DEFAULTS))
     if unknown:
-        raise ValueError(f"unknown data.temporal setting {unknown}; allowed: {sorted(defaults)}")
+        raise ValueError(f"unknown data.temporal setting {unknown}; allowed: {sorted(DEFAULTS)}")
     if settings["on_bad_video"] not in ON_BAD_VIDEO:
         raise ValueError(
             f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"
         )
     return settings
+
+
+def require_files(paths: Sequence[str]) -> None:
+    """Raises FileNotFoundError for data files that are not there."""
+    missing = [path for path in paths if not Path(path).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"no such data file: {missing}; data.train_files and data.val_files name a "
+            "Sample .jsonl or a data_config .yaml"
+        )
+
+
+def read_samples(paths: Sequence[str], config: Mapping, most: int = -1) -> list[Sample]:
+    """The samples of all files whose videos can be opened, the first `most` where above 0.
+
+    Raises:
+        VideoError: a video is missing or unreadable and `on_bad_video` is "fail".
+    """
+    samples = [sample for path in paths for sample in load_samples(path)]
+    samples = drop_bad_videos(samples, temporal_settings(config)["on_bad_video"])
+    if most > 0:
+        samples = samples[:most]
+    return [with_duration(sample) for sample in samples]
 
 
 def drop_bad_videos(samples: list[Sample], on_bad_video: str) -> list[Sample]:
@@ -130,39 +179,59 @@ def with_duration(sample: Sample) -> Sample:
 
 def chat(prompt: prompts.Prompt, sample: Sample, sampling: Mapping) -> list[dict]:
     """The prompt's messages, with the video entry naming the file, the clip and the sampling."""
-    entry = {"video": str(sample.video), "sampling": dict(sampling)}
+    return with_video_entries(prompt.messages(sample), sample, sampling)
+
+
+def with_video_entries(messages: list[dict], sample: Sample, sampling: Mapping) -> list[dict]:
+    """The messages, their video entries (or `<video>` in a text) filled for the sample."""
+    entry = {"type": "video", "video": str(sample.video), "sampling": dict(sampling)}
     if sample.clip is not None:
         entry["clip"] = [sample.clip.start_seconds, sample.clip.end_seconds]
-    messages = prompt.messages(sample)
     for message in messages:
-        if isinstance(message["content"], list):
-            for part in message["content"]:
-                if part["type"] == "video":
-                    part.update(entry)
+        content = message["content"]
+        if isinstance(content, str) and VIDEO_MARK in content and message["role"] == "user":
+            before, *rest = content.split(VIDEO_MARK)
+            parts = [[entry, {"type": "text", "text": text}] for text in rest]
+            content = [{"type": "text", "text": before}, *(p for pair in parts for p in pair)]
+            content = [part for part in content if part.get("text") != ""]
+        if isinstance(content, list):
+            content = [entry if part["type"] == "video" else part for part in content]
+        message["content"] = content
     return messages
 
 
-def read_videos(messages: list[dict], patch_size: int) -> list[tuple[torch.Tensor, dict]] | None:
-    """(pixels uint8 [T, C, H, W], metadata) of each video entry, or None where there is none.
+def video_entries(messages: Sequence[Mapping]) -> list[dict]:
+    """The video entries of a chat, in order."""
+    return [
+        dict(part)
+        for message in messages
+        if isinstance(message["content"], list)
+        for part in message["content"]
+        if part.get("type") == "video"
+    ]
+
+
+def read_videos(
+    entries: Sequence[Mapping], patch_size: int, frame_store: str | None = None
+) -> list[tuple[torch.Tensor, VideoName]]:
+    """(pixels uint8 [T, C, H, W], metadata) of each video entry.
+
+    Args:
+        entries: mappings with `video`, and `clip` and `sampling` where there are any.
+        patch_size: edge of the vision tower's patch in pixels.
+        frame_store: as in `open_source`.
 
     Raises:
         VideoError: a file cannot be read.
     """
+    load = open_source(frame_store)
     found = []
-    for message in messages:
-        content = message["content"] if isinstance(message["content"], list) else []
-        for part in content:
-            if part.get("type") == "video":
-                frames = _frames(
-                    part["video"],
-                    Sampling.from_mapping(part.get("sampling")),
-                    Span(*part["clip"]) if part.get("clip") else None,
-                    patch_size,
-                )
-                found.append((frames.pixels, frames.metadata()))
-    return found or None
-
-
-@lru_cache(maxsize=64)  # the n rollouts of a prompt follow one another: decode once, not n times
-def _frames(path: str, sampling: Sampling, clip: Span | None, patch_size: int) -> Frames:
-    return load_frames(path, sampling, clip=clip, patch_size=patch_size)
+    for entry in entries:
+        path, sampling = entry["video"], Sampling.from_mapping(entry.get("sampling"))
+        clip = Span(*entry["clip"]) if entry.get("clip") else None
+        frames = load(path, sampling, clip=clip, patch_size=patch_size)
+        status = Path(path).stat()
+        version = status.st_size, status.st_mtime_ns
+        key = (path, version, sampling, clip, patch_size)
+        found.append((frames.pixels, VideoName(frames.metadata(), key)))
+    return found

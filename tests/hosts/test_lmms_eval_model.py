@@ -12,13 +12,10 @@ from lmms_eval.api.instance import Instance
 from temporal_plugin.annotations import Sample
 from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_failures as failures
-from temporal_plugin.integrations.lmms_eval_model import (
-    TemporalQwenVL,
-    _batch_size,
-    _cut,
-    _generate_options,
-)
+from temporal_plugin.integrations.lmms_eval_base import _batch_size
+from temporal_plugin.integrations.lmms_eval_model import TemporalQwenVL, _cut, _generate_options
 from temporal_plugin.spans import Span
+from temporal_plugin.video import decode, source
 from temporal_plugin.video.decode import load_frames
 from temporal_plugin.video.model_inputs import encode
 
@@ -85,10 +82,19 @@ def test_answers_do_not_depend_on_the_batch(build, questions):
     assert ask(build(batch_size="4"), questions) == one_by_one
 
 
-def test_a_video_is_decoded_once_for_all_its_questions(build, questions):
-    model = build(batch_size=1, workers=1)
-    ask(model, questions)
-    assert model.frames.cache_info().misses == 3
+@pytest.mark.parametrize("settings", [{"batch_size": 1, "workers": 1}, {"batch_size": 5}])
+def test_a_video_is_decoded_once_for_all_its_questions(build, questions, monkeypatch, settings):
+    decoded = []
+
+    def count(path, *args, **kwargs):
+        decoded.append(path)
+        return load_frames(path, *args, **kwargs)
+
+    source._open.cache_clear()  # other tests have left these videos in memory
+    monkeypatch.setattr(decode, "load_frames", count)
+    ask(build(**settings), questions)
+    assert len(questions) == 5
+    assert sorted(decoded) == sorted({docs.to_sample(doc).video for doc in questions})
 
 
 def test_the_model_gets_what_encode_gives(build, questions):
@@ -98,7 +104,10 @@ def test_the_model_gets_what_encode_gives(build, questions):
     inputs = encode(model.processor, docs.doc_to_messages(questions[0]), [frames])
     with torch.inference_mode():
         tokens = model.model.generate(
-            **inputs, max_new_tokens=8, do_sample=False, bad_words_ids=model.forbidden
+            **inputs,
+            max_new_tokens=8,
+            do_sample=False,
+            bad_words_ids=[[token] for token in model.forbidden],
         )
     expected = model.tokenizer.decode(
         tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True

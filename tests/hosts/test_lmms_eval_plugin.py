@@ -51,8 +51,9 @@ def test_lmms_eval_still_needs_the_hook(upstream_index):
     assert not is_ours(upstream_index[TAKEN])
 
 
-def test_the_entry_point_gave_the_model_class():
-    manifest = lmms_eval.models.get_model_manifest(plugin.MODEL_ID)
+@pytest.mark.parametrize("name", plugin.MODEL_CLASSES)
+def test_the_entry_point_gave_the_model_classes(name):
+    manifest = lmms_eval.models.get_model_manifest(name)
     assert manifest.chat_class_path.startswith("temporal_plugin.")
 
 

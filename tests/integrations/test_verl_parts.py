@@ -108,7 +108,9 @@ class TestSettings:
         assert temporal_settings({})["on_bad_video"] == "fail"
 
     def test_typo_names_what_is_allowed(self):
-        with pytest.raises(ValueError, match=r"\['promt'\]; allowed: \['on_bad_video', 'prompt'"):
+        with pytest.raises(
+            ValueError, match=r"\['promt'\]; allowed: \['frame_store', 'on_bad_video'"
+        ):
             temporal_settings({"temporal": {"promt": "answer"}})
         with pytest.raises(ValueError, match="on_bad_video is 'ignore'; allowed"):
             temporal_settings({"temporal": {"on_bad_video": "ignore"}})

@@ -1,13 +1,16 @@
-"""Video lengths from a file of their own, for annotations that come without them."""
+"""Video lengths from a file of their own or from the videos, for annotations without them."""
 
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 from temporal_plugin.annotations import fields as check
 from temporal_plugin.annotations.errors import AnnotationError, shown
+from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.annotations.strict_json import loads, read_lines, read_text
+from temporal_plugin.video.length import length_seconds
 
 
 def read_durations(path: Path) -> dict[str, float]:
@@ -86,3 +89,16 @@ def _csv_rows(path: Path) -> list[tuple[str, object]]:
         return [(row["id"], row["length"]) for row in table]
     except csv.Error as error:
         raise AnnotationError(f"not a CSV ({error})", where=str(path)) from None
+
+
+def with_duration(sample: Sample) -> Sample:
+    """The sample, its length measured where the annotations lack it (Charades-STA as text).
+
+    Raises:
+        ValueError: the video's header cannot be read.
+    """
+    if sample.duration is not None:
+        return sample
+    if sample.clip is not None:
+        return replace(sample, duration=sample.clip.end_seconds - sample.clip.start_seconds)
+    return replace(sample, duration=length_seconds(sample.video))

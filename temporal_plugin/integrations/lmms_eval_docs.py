@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from statistics import fmean
 from typing import Any
 
 from temporal_plugin import answers, metrics, prompts
+from temporal_plugin.annotations.durations import with_duration
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations import lmms_eval_failures as failures
 from temporal_plugin.spans import Span
-from temporal_plugin.video.length import length_seconds
 
 DETAILS_METRIC = "miou"
 """The metric whose item in a sample log also holds id, query, prediction, truth and so on."""
@@ -56,7 +55,7 @@ def doc_to_messages(doc: Mapping[str, str], lmms_eval_specific_kwargs: Any = Non
     Raises:
         ValueError: the prompt speaks of something that the sample lacks.
     """
-    sample = with_duration(to_sample(doc))
+    sample = _measured(to_sample(doc))
     if failures.reason(sample.video) is not None:
         return [{"role": "user", "content": [{"type": "text", "text": sample.query}]}]
     messages = []
@@ -69,17 +68,12 @@ def doc_to_messages(doc: Mapping[str, str], lmms_eval_specific_kwargs: Any = Non
     return messages
 
 
-def with_duration(sample: Sample) -> Sample:
-    """The sample, its length measured where the annotations lack it (Charades-STA as text).
-
-    A video that cannot be measured is recorded as failed.
-    """
-    if sample.duration is not None or failures.reason(sample.video) is not None:
+def _measured(sample: Sample) -> Sample:
+    """`with_duration`, where a video that cannot be measured is recorded as failed."""
+    if failures.reason(sample.video) is not None:
         return sample
-    if sample.clip is not None:
-        return replace(sample, duration=sample.clip.end_seconds - sample.clip.start_seconds)
     try:
-        return replace(sample, duration=length_seconds(sample.video))
+        return with_duration(sample)
     except ValueError as error:
         failures.record(sample.video, f"its length cannot be read ({error})")
         return sample
@@ -126,12 +120,11 @@ def process_results(doc: Mapping[str, str], results: Sequence[str]) -> dict[str,
         For each metric an item `{"score": value in [0, 1], "video": cluster}`; that of
         DETAILS_METRIC also describes the question and the answer (see `lmms_eval_results`).
     """
-    sample = with_duration(to_sample(doc))
+    sample = _measured(to_sample(doc))
     failed = failures.reason(sample.video)
     response = "" if failed is not None or not results else results[0]
-    answer = answers.parse(
-        response, duration_seconds=sample.duration, contract=load_prompt(doc["prompt"]).contract
-    )
+    prompt = load_prompt(doc["prompt"])
+    answer = answers.parse(response, duration_seconds=sample.duration, contract=prompt.contract)
     scores = dict(metrics.grounding_item(answer, sample.spans))
     if failed is not None:
         scores["parse_failure"] = 0.0
@@ -147,6 +140,8 @@ def process_results(doc: Mapping[str, str], results: Sequence[str]) -> dict[str,
         "well_formed": answer.well_formed,
         "problem": answer.problem if failed is None else f"request failed: {failed}",
         "response": response,
+        "prompt": prompt.name,
+        "prompt_fingerprint": prompt.fingerprint,
     }
     return items
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -9,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from temporal_plugin import annotations
+from temporal_plugin.annotations import clip_policy
+from temporal_plugin.annotations.config_entries import OWN_FORMATS
 from temporal_plugin.annotations.sample import Sample
+
+logger = logging.getLogger(__name__)
 
 DATA_SETTING = "TEMPORAL_PLUGIN_DATA"
 """Environment variable: the folder that holds all datasets; `./data` where it is not set."""
@@ -31,6 +36,9 @@ class Source:
         videos: the folder that the annotated video paths are relative to; by default that of
             the annotation file.
         prompt: name or path of a prompt, as in `prompts.load`.
+        clip: where rows show a part of a video, whether their files are cut already ("precut") or
+            whole ("trim"), see `annotations.clip_policy`; of a file that is there, its length
+            decides.
         on_bad_video: "error" stops before the first answer, with a list of all bad videos;
             "count_as_failure" scores their questions 0 and counts them in `request_failure`.
         reader: further options of the reader, such as `video_extension`.
@@ -43,10 +51,15 @@ class Source:
     annotations: str | Sequence[str]
     videos: str | None = None
     prompt: str = "answer"
+    clip: str | None = None
     on_bad_video: str = "error"
     reader: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.clip not in (None, *clip_policy.POLICIES):
+            raise ValueError(
+                f"clip is {self.clip!r}; allowed: {', '.join(clip_policy.POLICIES)} or null"
+            )
         if self.on_bad_video not in ON_BAD_VIDEO:
             raise ValueError(
                 f"on_bad_video (or {BAD_VIDEO_SETTING}) is {self.on_bad_video!r}; "
@@ -101,14 +114,30 @@ class Source:
         Raises:
             AnnotationError: a malformed row.
             FileNotFoundError: no annotation file.
-            ValueError: no question at all.
+            ValueError: no question at all, or a row with a clip and no policy.
         """
         path, folder = self.annotation_file(), self.video_folder()
         rows = annotations.read(self.format, path, **self.reader)
-        samples = [(row.video, replace(row, video=str(folder / row.video))) for row in rows]
+        samples = [
+            (row.video, self._clipped(replace(row, video=str(folder / row.video)))) for row in rows
+        ]
         if not samples:
             raise ValueError(f"{path} holds no question that can be asked")
         return samples
+
+    def _clipped(self, sample: Sample) -> Sample:
+        """The sample under the clip policy; our own formats' clips are to be cut by definition."""
+        if sample.clip is None or (self.clip is None and self.format in OWN_FORMATS):
+            return sample
+        if self.clip is None:
+            raise ValueError(
+                f"{sample.id} shows a part of a video, and nothing says whether its file is cut "
+                f"already: set dataset_kwargs.clip to one of {', '.join(clip_policy.POLICIES)}"
+            )
+        settled, contradiction = clip_policy.settle(sample, self.clip)
+        if contradiction is not None:
+            logger.warning("%s: %s (clip: %s)", sample.id, contradiction, self.clip)
+        return settled
 
 
 def data_root() -> Path:

@@ -7,9 +7,10 @@ from typing import Any
 
 import datasets
 from lmms_eval.api.task import ConfigurableMessagesTask, ConfigurableTask
-from lmms_eval.utils import create_iterator, load_yaml_config
+from lmms_eval.utils import create_iterator, load_yaml_config, simple_parse_args_string
 from loguru import logger
 
+from temporal_plugin import prompts
 from temporal_plugin.integrations import lmms_eval_failures as failures
 from temporal_plugin.integrations.lmms_eval_docs import to_doc, to_sample
 from temporal_plugin.integrations.lmms_eval_source import (
@@ -61,6 +62,9 @@ class GroundingTask(ConfigurableMessagesTask):
         limit = int(limit) if limit else None
         docs = create_iterator(self.eval_docs, 0, 1, limit=limit, offset=offset)
         check_videos([to_sample(doc) for doc in docs], self.source.on_bad_video)
+        checkpoint = checkpoint_of(getattr(self, "args", None))
+        if checkpoint is not None:
+            prompts.warn_on_mismatch(checkpoint, prompts.load(self.source.prompt))
         super().build_all_requests(limit=limit, offset=offset, **options)
 
     def construct_requests(self, doc_id: int, ctx: str, **options: Any):
@@ -133,6 +137,17 @@ def check_videos(samples: list, on_bad_video: str) -> None:
     for item in problems:
         failures.record(item.path, item.reason)
     logger.warning("\n".join([*lines, "Their questions are scored 0 and count as failed requests"]))
+
+
+def checkpoint_of(args: Any) -> str | None:
+    """The model folder that the command names in `--model_args`, None where it names none."""
+    given = getattr(args, "model_args", None)
+    if isinstance(given, str):
+        given = simple_parse_args_string(given)
+    for name in ("pretrained", "model", "model_version"):
+        if isinstance(given, dict) and isinstance(given.get(name), str):
+            return given[name]
+    return None
 
 
 def _model_is_simple(args: Any) -> bool:

@@ -9,7 +9,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,12 +19,12 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from temporal_plugin import answers, prompts
 from temporal_plugin.annotations import load_samples
 from temporal_plugin.annotations.check import check_videos
+from temporal_plugin.annotations.durations import with_duration
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations.shared_videos import SharedTasks, VideoName
 from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
-from temporal_plugin.video.length import length_seconds
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.source import open_source
 
@@ -88,6 +87,8 @@ class TemporalDataset(RLHFDataset):
                 "id": sample.id,
                 "split": sample.split,
                 "contract": prompt.contract,
+                "prompt": prompt.name,
+                "prompt_fingerprint": prompt.fingerprint,
             },
             "index": item,
             "agent_name": AGENT_LOOP,
@@ -166,15 +167,6 @@ def drop_bad_videos(samples: list[Sample], on_bad_video: str) -> list[Sample]:
     kept = [sample for sample in samples if str(sample.video) not in bad]
     logger.warning("%s\nskipping their %d samples", text, len(samples) - len(kept))
     return kept
-
-
-def with_duration(sample: Sample) -> Sample:
-    """The sample, its length measured where the annotations lack it (Charades-STA as text)."""
-    if sample.duration is not None:
-        return sample
-    if sample.clip is not None:
-        return replace(sample, duration=sample.clip.end_seconds - sample.clip.start_seconds)
-    return replace(sample, duration=length_seconds(sample.video))
 
 
 def chat(prompt: prompts.Prompt, sample: Sample, sampling: Mapping) -> list[dict]:

@@ -1,6 +1,7 @@
 """`trainer.v1.trainer_mode=temporal_sync`: verl's synchronous trainer, which also logs the reward's
 parts and what the groups look like (upstream logs the total only)."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,8 +10,11 @@ from omegaconf import open_dict
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
+from temporal_plugin import prompts
+from temporal_plugin.integrations.verl_dataset import temporal_settings
 from temporal_plugin.integrations.verl_plugin import TRAINER_MODE
 
+logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.2  # upstream looks for finished rollouts every 2 s, a quarter of a small step
 
 
@@ -22,6 +26,10 @@ class TemporalTrainer(PPOTrainerSync):
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"  # upstream branches on this very word
         super().__init__(config)
+        # beside the checkpoints, so that an evaluation can tell whether it asks in other words
+        prompt = prompts.load(temporal_settings(config.data)["prompt"])
+        path = prompts.write_record(config.trainer.default_local_dir, prompt)
+        logger.info("prompt %s (%s), recorded in %s", prompt.name, prompt.fingerprint, path)
 
     def _build_replay_buffer(self):
         buffer = super()._build_replay_buffer()

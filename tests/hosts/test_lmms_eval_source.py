@@ -1,5 +1,6 @@
 """From a task's settings to samples, and the errors on the way."""
 
+import json
 import re
 
 import pytest
@@ -69,3 +70,27 @@ def test_the_published_test_split_has_all_its_questions(shared, monkeypatch, tmp
     monkeypatch.setenv(DATA_SETTING, str(tmp_path))
     path = shared / "data/annotations/charades_sta_test.json"
     assert len(Source("charades_sta", str(path)).read()) == 3720
+
+
+def window(tmp_path, **kwargs):
+    """A TVGBench-like source of one row that shows 2 s to 6 s of a video."""
+    row = {
+        "path": "a.mp4", "question": "q", "answer": "1-2", "start": 2, "end": 6, "duration": 4,
+        "qsemtype": "x", "source": "s", "bins": 0,
+    }  # fmt: skip
+    (tmp_path / "rows.json").write_text(json.dumps([row]))
+    return Source("tvgbench", str(tmp_path / "rows.json"), **kwargs)
+
+
+def test_a_clip_needs_a_policy(tmp_path):
+    with pytest.raises(ValueError, match=r"dataset_kwargs.clip to one of precut, trim"):
+        window(tmp_path).read()
+    with pytest.raises(ValueError, match="clip is 'cut'; allowed: precut, trim or null"):
+        window(tmp_path, clip="cut")
+
+
+def test_the_clip_policy_is_followed_and_a_file_overrules_it(tmp_path, clock_video):
+    assert window(tmp_path, clip="precut").read()[0][1].clip is None
+    assert window(tmp_path, clip="trim").read()[0][1].clip.end_seconds == 6
+    (tmp_path / "a.mp4").symlink_to(clock_video)  # 8 s long: not cut yet
+    assert window(tmp_path, clip="precut").read()[0][1].clip.end_seconds == 6

@@ -97,8 +97,16 @@ def _index(path: str, *version: int) -> PacketIndex:
             return _Walk(path, container).index()
     except VideoError:
         raise
-    except (av.FFmpegError, OSError, ValueError, MemoryError, OverflowError) as error:
-        raise unreadable(path, f"{type(error).__name__}: {error}") from error
+    except (
+        av.FFmpegError,
+        OSError,
+        ValueError,
+        ArithmeticError,
+        MemoryError,
+        LookupError,
+    ) as error:
+        # LookupError: PyAV, where a stream begins that the header does not announce
+        raise unreadable(path, error) from error
 
 
 def best_stream(path: str, container: Any) -> Any:

@@ -10,7 +10,7 @@ from temporal_plugin.video.choice import choose
 from temporal_plugin.video.errors import VideoError
 from temporal_plugin.video.packets import PacketIndex, index_packets
 from temporal_plugin.video.sampling import Sampling
-from temporal_plugin.video.sizes import FRAMES_PER_GRID, MERGE, frame_size
+from temporal_plugin.video.sizes import FRAMES_PER_GRID, MAX_ASPECT, MERGE, frame_size
 from temporal_plugin.video.timing import clock_metadata
 
 
@@ -81,7 +81,13 @@ def plan(
         chosen, total = choose(packets.times, packets.fps, packets.end_seconds, sampling, clip)
     except ValueError as error:
         raise VideoError(f"{path}: {error}") from error
-    height, width = frame_size(packets.height, packets.width, len(chosen), sampling, patch_size)
+    sides = packets.height, packets.width
+    if max(sides) > MAX_ASPECT * min(sides):
+        raise VideoError(
+            f"{path}: frames are {packets.width}x{packets.height} pixels; one side may be at most "
+            f"{MAX_ASPECT} times the other: crop or pad the video"
+        )
+    height, width = frame_size(*sides, len(chosen), sampling, patch_size)
     start = 0.0 if clip is None else clip.start_seconds
     return Plan(
         path=path,

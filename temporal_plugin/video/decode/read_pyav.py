@@ -48,9 +48,12 @@ def frames(plan: Plan) -> Iterator[np.ndarray]:
                 yield picture
                 done += 1
             return
-    except (_Lost, av.FFmpegError) as error:
+    except (_Lost, av.FFmpegError, LookupError) as error:
         logger.info("%s: decoding all of it (%s)", plan.path, error)
-    yield from _all(plan, done)
+    try:
+        yield from _all(plan, done)
+    except (av.FFmpegError, LookupError, OSError, MemoryError) as error:
+        raise unreadable(plan.path, error) from error
 
 
 def _all(plan: Plan, done: int) -> Iterator[np.ndarray]:

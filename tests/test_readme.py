@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,9 @@ COMMANDS = {
     "make test-fast": "test_make_knows_its_targets",
     "make test": "test_make_knows_its_targets; it is what runs this file",
     "pip install 'temporal-plugin[": "test_extras_exist",
-    "temporal-plugin doctor": "test_doctor",
+    "temporal-plugin doctor": "test_doctor, test_doctor.py",
+    "export TEMPORAL_PLUGIN_FRAME_STORE=frames": "test_data_check",
+    "temporal-plugin frames": "test_data_check",
     "temporal-plugin data check charades.yaml": "test_data_check",
     "temporal-plugin data export charades.yaml": "test_data_check",
     "VERL_PLATFORM=cpu python -m verl.trainer.main_ppo": "hosts/test_verl_run.py",
@@ -96,6 +99,12 @@ def test_data_check(tmp_path, write_video):
     (line,) = [line for line in commands() if line.startswith("temporal-plugin data export")]
     done = run(script("temporal-plugin"), *line.split()[1:], cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+    store = {**os.environ, "TEMPORAL_PLUGIN_FRAME_STORE": "frames"}
+    for line in commands():
+        if line.startswith("temporal-plugin frames"):
+            done = run(script("temporal-plugin"), *shlex.split(line)[1:], cwd=tmp_path, env=store)
+            assert done.returncode == 0, done.stdout + done.stderr
+    assert list((tmp_path / "frames").rglob("*.safetensors"))
     (row,) = json.loads((tmp_path / "sft.json").read_text())
     assert row["messages"][-1]["content"] == "<answer>0.50 to 4.00</answer>"
 

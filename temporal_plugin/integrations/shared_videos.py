@@ -13,6 +13,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 
@@ -76,7 +77,7 @@ class SharedVideoProcessor:
 
     def __init__(self, host, max_bytes: int = PATCH_BYTES) -> None:
         self.host, self.max_bytes = host, max_bytes
-        self.prompts = SharedPrompts(PROMPTS)
+        self.prompts, self.sent = SharedPrompts(PROMPTS), SentVideos()
         self._memory: Memory[torch.Tensor] = Memory(max_bytes)
         self._shared: Shared[torch.Tensor] = Shared()
 
@@ -212,6 +213,28 @@ class SharedPrompts:
             return ids.tolist()
         self._ids.move_to_end(key)
         return self._ids[key].tolist()
+
+
+class SentVideos:
+    """Videos on their way to a server in another process: written once for a whole group."""
+
+    def __init__(self) -> None:
+        self._sent: WeakValueDictionary[Hashable, _Sent] = WeakValueDictionary()
+
+    def send(self, videos: Sequence, put: Callable[[list], Any]) -> "_Sent":
+        """A holder of `put(videos)`; who sends the same videos while it is held gets it too."""
+        names = names_of(videos)
+        held = self._sent.get(names)
+        if held is None:
+            held = self._sent[names] = _Sent(put(list(videos)))
+        return held
+
+
+class _Sent:
+    """What a reference needs to be referred to weakly."""
+
+    def __init__(self, reference: Any) -> None:
+        self.reference = reference
 
 
 def prompt_key(names: tuple, messages: Sequence[dict], *settings: Any) -> Hashable:

@@ -3,10 +3,12 @@
 import logging
 from typing import Any
 
+import ray
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
 from temporal_plugin.integrations.shared_videos import (
+    SentVideos,
     names_of,
     prompt_key,
     share_videos,
@@ -19,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class TemporalAgentLoop(SingleTurnAgentLoop):
-    """verl's single-turn loop, with three differences.
+    """verl's single-turn loop, with four differences.
 
     A Qwen3-VL prompt goes to vLLM with its video unexpanded: verl sends the expanded prompt and
     collapses runs of `<|video_pad|>` only, but Qwen3-VL also expands a timestamp before every
@@ -28,12 +30,15 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
     A video that fails in the middle of a run is handled as `data.temporal.on_bad_video` says:
     "fail" lets verl's own rule for failed groups decide, "skip" counts it and goes on.
 
-    The rollouts of a prompt share its token ids; see `shared_videos`.
+    The rollouts of a prompt share its token ids, and its frames are written into Ray's object
+    store once for all of them; see `shared_videos`.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._videos = share_videos(self.processor)
+        if self._videos is not None and ray.is_initialized() and self._takes_frames():
+            self.server_manager = _SentOnce(self.server_manager, self._videos.sent)
         expands_again = self.rollout_config.name == "vllm"
         if expands_again and type(self.processor).__name__ == "Qwen3VLProcessor":
             token = self.tokenizer.convert_tokens_to_ids
@@ -68,6 +73,9 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
         teacher = self.config.get("distillation") or {}
         return self.rollout_config.name == "sglang" or bool(teacher.get("enabled"))
 
+    def _takes_frames(self) -> bool:
+        return self.rollout_config.name in ("vllm", "transformers")
+
     def _template_settings(self) -> tuple:
         return (
             dict(self.apply_chat_template_kwargs or {}),
@@ -100,6 +108,22 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
                 "max_global_steps": step,
             },
         )
+
+
+class _SentOnce:
+    """A server client that sends a reference to named videos; Ray gives the server the videos."""
+
+    def __init__(self, client, sent: SentVideos):
+        self._client, self._sent = client, sent
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    async def generate(self, request_id, *, video_data=None, **kwargs) -> Any:
+        if names_of(video_data) is None:
+            return await self._client.generate(request_id, video_data=video_data, **kwargs)
+        held = self._sent.send(video_data, ray.put)  # until the server has answered
+        return await self._client.generate(request_id, video_data=held.reference, **kwargs)
 
 
 class _UnexpandedPrompts:

@@ -48,6 +48,7 @@ class LoneWorker:
     ) -> None:
         self.config, self.answer, self._keep = config, answer, keep
         self.prompts: list[list[int]] = []
+        self.videos: list[Any] = []
         self.rows: list[dict[str, Any]] = []
         self.inputs: dict[str, torch.Tensor] = {}
         reward = SimpleNamespace(compute_score=SimpleNamespace(remote=self._score))
@@ -60,7 +61,7 @@ class LoneWorker:
         Raises:
             RuntimeError: a rollout failed; verl has logged why.
         """
-        self.prompts, self.rows = [], []
+        self.prompts, self.videos, self.rows = [], [], []
         prompt = {**row, "uid": "prompt", "__rollout_n__": rollouts, "global_steps": 0}
         trajectory = {"step": 0, "sample_index": 0, "rollout_n": 0, "validate": False}
         with self._no_queue():
@@ -121,9 +122,10 @@ class LoneWorker:
         tokenizer = self.worker.tokenizer
         return [*tokenizer.encode(self.answer), tokenizer.eos_token_id]
 
-    async def generate(self, request_id, *, prompt_ids, **_) -> TokenOutput:
+    async def generate(self, request_id, *, prompt_ids, video_data=None, **_) -> TokenOutput:
         """In the place of verl's client of the rollout servers."""
         self.prompts.append(list(prompt_ids))
+        self.videos.append(video_data)
         ids = self._answer_ids()
         steps = {"global_steps": 0, "min_global_steps": 0, "max_global_steps": 0}
         return TokenOutput(token_ids=ids, log_probs=[0.0] * len(ids), extra_fields=steps)

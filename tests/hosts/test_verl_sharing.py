@@ -6,12 +6,18 @@ import pickle
 
 import numpy as np
 import pytest
+import ray
 import torch
 
 pytest.importorskip("verl")
 
 from temporal_plugin.integrations import shared_videos
-from temporal_plugin.integrations.shared_videos import SharedPrompts, VideoName, share_videos
+from temporal_plugin.integrations.shared_videos import (
+    SentVideos,
+    SharedPrompts,
+    VideoName,
+    share_videos,
+)
 from temporal_plugin.integrations.verl_agent_manager import (
     UPSTREAM_WORKER,
     TemporalAgentLoopManager,
@@ -228,6 +234,40 @@ class TestSharedPrompts:
             return await second
 
         assert asyncio.run(scenario()) == [1]
+
+
+class TestSentOnce:
+    VIDEO = (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), VideoName({}, "a"))
+
+    def test_one_put_for_all_who_send_at_once(self):
+        written = []
+
+        def put(videos):
+            written.append(videos)
+            return f"reference {len(written)}"
+
+        sent = SentVideos()
+        first, second = sent.send([self.VIDEO], put), sent.send([self.VIDEO], put)
+        assert first is second and first.reference == "reference 1"
+        assert written == [[self.VIDEO]]
+        del first, second
+        assert sent.send([self.VIDEO], put).reference == "reference 2", "nothing is kept for long"
+
+    def test_the_group_of_a_worker(self, config, clock_video, monkeypatch):
+        written = []
+        monkeypatch.setattr(ray, "is_initialized", lambda: True)
+        monkeypatch.setattr(ray, "put", lambda videos: written.append(videos) or "reference")
+
+        class Slow(LoneWorker):
+            async def generate(self, *args, **kwargs):
+                await asyncio.sleep(0.2)  # the rollouts of a group wait for a server together
+                return await super().generate(*args, **kwargs)
+
+        worker = Slow(config, ANSWER, TemporalAgentLoopWorker)
+        worker.run(row(clock_video), ROLLOUTS)
+        assert len(written) == 1 and worker.videos == ["reference"] * ROLLOUTS
+        worker.run(row(), 1)
+        assert worker.videos == [None]
 
 
 def test_a_processor_is_shared_once(tiny_model):

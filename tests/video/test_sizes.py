@@ -8,6 +8,14 @@ from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.sizes import frame_size, pixel_limits
 
 
+@pytest.fixture(scope="module")
+def qwen():
+    """Imported outside of hypothesis, which traces every line."""
+    from qwen_vl_utils import vision_process
+
+    return vision_process
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.integers(40, 4400),
@@ -18,9 +26,7 @@ from temporal_plugin.video.sizes import frame_size, pixel_limits
     st.sampled_from([None, 120_000, 401_408]),
     st.sampled_from([None, 3584 * 784, 10**8]),
 )
-def test_same_sizes_as_qwen_vl_utils(height, width, pairs, patch, least, most, total):
-    from qwen_vl_utils import vision_process as qwen
-
+def test_same_sizes_as_qwen_vl_utils(qwen, height, width, pairs, patch, least, most, total):
     sampling = Sampling(min_pixels=least, max_pixels=most, total_pixels=total)
     frames = 2 * pairs
     try:
@@ -33,9 +39,7 @@ def test_same_sizes_as_qwen_vl_utils(height, width, pairs, patch, least, most, t
         assert frame_size(height, width, frames, sampling, patch) == expected
 
 
-def test_limits_are_those_of_qwen_vl_utils():
-    from qwen_vl_utils import vision_process as qwen
-
+def test_limits_are_those_of_qwen_vl_utils(qwen):
     area = 28 * 28
     low, high = pixel_limits(4, Sampling(), 14)
     assert (low, high) == (qwen.VIDEO_MIN_TOKEN_NUM * area, qwen.VIDEO_MAX_TOKEN_NUM * area)

@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--fps", type=float, default=2.0)
     parser.add_argument("--max-frames", type=int, default=768)
-    parser.add_argument("--only", help="names of the ways to measure, separated by commas")
+    parser.add_argument("--only", help="names of the ways to measure, separated by semicolons")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -99,7 +99,7 @@ def main() -> None:
     }
     functions = ways(str(arguments.video), settings)
     if arguments.only:
-        functions = {name: functions[name] for name in arguments.only.split(",")}
+        functions = {name: functions[name] for name in arguments.only.split(";")}
     rows = measure(functions, arguments.repeats)
     report(rows)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PATHS = {
     "rollout": ("verl", "vllm"),
-    "log-prob": ("verl",),
+    "log-prob": ("verl", "vllm"),  # what the trainer takes from a rollout by verl's vLLM server
     "SFT": ("verl",),
     "lmms-eval transformers": ("lmms-eval",),
     "lmms-eval vLLM": ("lmms-eval", "vllm"),

@@ -19,7 +19,8 @@ from verl.utils.dataset.dataset_utils import DatasetPadMode
 from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
 from verl.utils.tokenizer import build_multimodal_processor_inputs
 
-from temporal_plugin import answers, prompts
+from temporal_plugin import prompts
+from temporal_plugin.annotations.gold import gold_answer
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations.shared_videos import SharedVideoProcessor
 from temporal_plugin.integrations.verl_dataset import (
@@ -163,19 +164,8 @@ def taught_messages(prompt: prompts.Prompt, sample: Sample, sampling: Mapping) -
         return with_video_entries([dict(message) for message in own], sample, sampling)
     answer = sample.extra.get("response")
     if answer is None:
-        answer = answers.render(
-            prompt.contract,
-            spans=sample.spans,
-            choice=_letter(sample),
-            reasoning=sample.extra.get("reasoning", ""),
-        )
+        answer = gold_answer(sample, prompt.contract)
     return [*chat(prompt, sample, sampling), {"role": "assistant", "content": answer}]
-
-
-def _letter(sample: Sample) -> str | None:
-    if sample.answer is None or not sample.options:
-        return None
-    return answers.parse(sample.answer, options=sample.options).choice
 
 
 def without_videos(messages: Sequence[dict]) -> list[dict]:

@@ -72,11 +72,11 @@ def data_root(tmp_path_factory, write_video):
 
 
 def start_host(module: str, *arguments: str, folder: Path, **environment: str):
-    """Run `python -m module arguments` in `folder`, offline and without a GPU; output as one."""
+    """Run `python -m module arguments` in `folder`, offline; its output as one."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=folder,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", **environment},
+        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -93,6 +93,7 @@ def lmms_eval(tmp_path):
         out = tmp_path / "results"
         settings = {
             "HF_HOME": str(tmp_path / "hf"),
+            "CUDA_VISIBLE_DEVICES": "",
             "FORCE_QWENVL_VIDEO_READER": "decord",
             **environment,
         }

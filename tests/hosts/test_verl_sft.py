@@ -108,6 +108,8 @@ def test_a_taught_answer_scores_all_it_can(name):
     row = {**ROW, "video": "a.mp4", "reasoning": "I look."}
     if contract_named(prompt.contract).asks_choice:
         row |= {"task": "grounded_choice", "options": ["a cat", "a dog"], "answer": "B"}
+    if contract_named(prompt.contract).asks_text:
+        row |= {"task": "open", "answer": "it moves"}
     sample = Sample.from_dict(row)
     text = taught_messages(prompt, sample, {})[-1]["content"]
     truth = encode_truth(sample)

@@ -94,3 +94,25 @@ def test_the_clip_policy_is_followed_and_a_file_overrules_it(tmp_path, clock_vid
     assert window(tmp_path, clip="trim").read()[0][1].clip.end_seconds == 6
     (tmp_path / "a.mp4").symlink_to(clock_video)  # 8 s long: not cut yet
     assert window(tmp_path, clip="precut").read()[0][1].clip.end_seconds == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model_args", "found"),
+    [
+        ("pretrained=/a/b,device=cpu", "/a/b"),
+        ({"model": "m", "fps": 2}, "m"),
+        ("fps=2", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_checkpoint_that_a_command_names(model_args, found):
+    """By it the task finds the prompt that a model was trained with."""
+    pytest.importorskip("lmms_eval")
+    from types import SimpleNamespace
+
+    from temporal_plugin.integrations.lmms_eval_task import checkpoint_of
+
+    assert checkpoint_of(SimpleNamespace(model_args=model_args)) == found
+    assert checkpoint_of(None) is None

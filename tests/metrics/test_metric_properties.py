@@ -4,8 +4,8 @@ import math
 import random
 import string
 
-import pytest
 import metric_references as reference
+import pytest
 
 from temporal_plugin import metrics
 from temporal_plugin.answers import PROBLEMS, Answer, parse

@@ -1,0 +1,87 @@
+"""What must be the same in two runs before their scores may be compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from temporal_plugin.report.entries import Entry
+
+#: Arguments of a model class that say where and how fast it runs, or which weights it has.
+NOT_SAMPLING = frozenset(
+    (
+        *("pretrained", "peft", "model", "model_version", "model_name", "path", "engine"),
+        *("dtype", "device", "device_map", "batch_size", "attn_implementation", "backend"),
+        *("use_cache", "use_flash_attention_2", "tensor_parallel_size", "gpu_memory_utilization"),
+        *("data_parallel_size", "num_concurrent", "workers", "threads", "timeout", "retries"),
+        *("base_url", "api_key", "enforce_eager", "seed"),
+    )
+)
+
+
+def differing(entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """The settings in which the entries are not all alike, each with its value per entry."""
+    settings = [settings_of(entry) for entry in entries]
+    names = dict.fromkeys(name for found in settings for name in found)
+    values = {name: [found.get(name, "-") for found in settings] for name in names}
+    return {name: found for name, found in values.items() if len(set(found)) > 1}
+
+
+def settings_of(entry: Entry) -> dict[str, str]:
+    """What decides the scores besides the model, as text, by name."""
+    run = entry.run
+    task, given = run.task_config, run.run_config
+    data = task.get("dataset_kwargs")
+    data = dict(data) if isinstance(data, Mapping) else {}
+    prompt = str(data.pop("prompt", "") or "")
+    logged = sorted({q.prompt for q in (entry.questions or {}).values() if q.prompt})
+    specific = task.get("lmms_eval_specific_kwargs")
+    return {
+        "prompt": ", ".join(logged) or prompt or _text(specific),
+        "frame sampling": _text(sampling(given.get("model_args"))),
+        "generation": _text(task.get("generation_kwargs")),
+        "questions": f"{_shown(run.questions)} of {_shown(run.available)}",
+        "limit": f"limit {given.get('limit')}, offset {given.get('offset') or 0}",
+        "data": _text({**data, "path": task.get("dataset_path"), "split": task.get("test_split")}),
+        "repeats": str(task.get("repeats") or 1),
+        "model class": str(given.get("model") or "-"),
+        "system prompt": _text(_arguments(given).get("system_instruction")),
+        "task version": run.version or "-",
+    }
+
+
+def sampling(model_args: Any) -> dict[str, str]:
+    """The model arguments that decide which frames a model sees, at which size."""
+    if isinstance(model_args, str):
+        pairs = (part.partition("=") for part in model_args.split(","))
+        model_args = {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
+    if not isinstance(model_args, Mapping):
+        return {}
+    return {
+        str(name): str(value)
+        for name, value in sorted(model_args.items())
+        if name not in NOT_SAMPLING
+    }
+
+
+def _arguments(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = given.get("resolved_cli_args")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _shown(count: int | None) -> str:
+    return "?" if count is None else str(count)
+
+
+def _text(value: Any) -> str:
+    """A setting in one line, the same for equal settings."""
+    if isinstance(value, Mapping):
+        value = {key: item for key, item in value.items() if item is not None}
+        return ", ".join(f"{key}={_plain(value[key])}" for key in sorted(value)) or "-"
+    return "-" if value in (None, "") else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)

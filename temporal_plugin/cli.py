@@ -12,6 +12,7 @@ import typer
 from temporal_plugin import frames_command
 from temporal_plugin.demo import command
 from temporal_plugin.doctor import command as doctor_command
+from temporal_plugin.report import command as report_command
 
 app = typer.Typer(
     name="temporal-plugin",
@@ -25,6 +26,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(frames_command.app, name="frames")
 app.command("demo", epilog=command.EXAMPLE)(command.demo)
 app.command("doctor", epilog=doctor_command.EXAMPLE)(doctor_command.doctor)
+app.command("report", epilog=report_command.EXAMPLE)(report_command.report)
 
 
 @app.callback()

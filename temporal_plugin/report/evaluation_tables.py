@@ -1,0 +1,143 @@
+"""The tables of a group of evaluations."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+
+from temporal_plugin.metrics import LOWER_IS_BETTER
+from temporal_plugin.report import comparison
+from temporal_plugin.report.differences import Difference
+from temporal_plugin.report.entries import Entry
+from temporal_plugin.report.evaluation import HEADINGS, Group
+from temporal_plugin.report.tables import Table
+
+
+def scores_table(group: Group) -> Table:
+    """Runs, then published rows, with one column per metric.
+
+    Scores of our tasks and published ones are in percent, with one standard error; those of
+    lmms-eval's own tasks are as it printed them.
+    """
+    with_task = len({entry.run.task for entry in group.entries}) > 1
+    marks = dict(zip(group.differing, string.ascii_lowercase, strict=False))
+    sources = list(dict.fromkeys(row.source for row in group.published))
+    rows = [
+        (
+            entry.label,
+            *([entry.run.task] if with_task else []),
+            _marks(group, number, marks),
+            "?" if entry.run.questions is None else str(entry.run.questions),
+            *(_cell(entry, name) for name in group.names),
+        )
+        for number, entry in enumerate(group.entries)
+    ]
+    first = len(rows)
+    rows += [
+        (
+            f"{row.model}, {row.setting}" if row.setting != "unknown" else row.model,
+            *(["published"] if with_task else []),
+            f"[{sources.index(row.source) + 1}]" + "*" * row.second_hand,
+            "",
+            *(_percent(row.metrics.get(name)) for name in group.names),
+        )
+        for row in group.published
+    ]
+    headings = ["run", *(["task"] if with_task else []), "notes", "n"]
+    return Table(
+        [*headings, *(HEADINGS.get(name, name) for name in group.names)],
+        rows,
+        title=group.title if with_task else f"{group.title} ({group.entries[0].run.task})",
+        notes=_notes(group, marks, sources),
+        left=len(headings) - 1,
+        dim=frozenset(range(first, len(rows))),
+    )
+
+
+def _marks(group: Group, number: int, marks: dict[str, str]) -> str:
+    """The letters of the settings in which an entry differs from the first one."""
+    return "".join(
+        mark
+        for name, mark in marks.items()
+        if group.differing[name][number] != group.differing[name][0]
+    )
+
+
+def _cell(entry: Entry, name: str) -> str:
+    found = entry.run.metrics.get(name)
+    if found is None:
+        return ""
+    value, error = found
+    if not entry.run.is_ours:
+        return f"{value:.4g}"
+    return _percent(value) + (f"±{100 * error:.1f}" if error is not None else "")
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+def _notes(group: Group, marks: dict[str, str], sources: Sequence[str]) -> list[str]:
+    notes = []
+    if any(entry.run.is_ours for entry in group.entries):
+        notes.append("percent; ± one standard error, clustered by video")
+    for name, mark in marks.items():
+        values = zip(group.entries, group.differing[name], strict=True)
+        told = "; ".join(f"{entry.label}: {value}" for entry, value in values)
+        notes.append(f"{mark}: {name} is not the same ({told})")
+    for entry in group.entries:
+        if entry.run.left_out:
+            notes.append(f"{entry.label}: no numbers, left out: {', '.join(entry.run.left_out)}")
+        if entry.questions is not None and entry.run.questions not in (None, len(entry.questions)):
+            notes.append(
+                f"{entry.label}: the sample log holds {len(entry.questions)} of "
+                f"{entry.run.questions} questions"
+            )
+    notes += [f"[{number}] published: {source}" for number, source in enumerate(sources, 1)]
+    if any(row.second_hand for row in group.published):
+        notes.append("* at second hand. Prompts and frames of published rows are their authors'")
+    return notes
+
+
+def difference_table(found: Difference) -> Table:
+    """The paired comparison of two runs, or why there is none."""
+    title = f"{found.second} against {found.first}"
+    if found.refused:
+        return Table((), (), title=title, notes=[f"not compared: {found.refused}"], left=0)
+    notes = [f"{found.questions}; paired bootstrap over videos"]
+    if found.left_out:
+        notes.append(f"no number for every question, left out: {', '.join(found.left_out)}")
+    table = comparison.table(found.rows, found.first, found.second, about="metric", title=title)
+    return Table(table.headings, table.rows, title=title, notes=notes)
+
+
+def breakdown_table(group: Group, field: str) -> Table:
+    """The scores of each entry by the values of a category, in percent."""
+    parts = [(entry, group.breakdown(entry, field)) for entry in group.entries]
+    names = [
+        name
+        for name in (*group.names, "request_failure")
+        if any(name in means for _, found in parts for means in found.values())
+    ]
+    names = list(dict.fromkeys(names))
+    rows = [
+        (
+            value,
+            entry.label,
+            f"{found[value]['questions']:.0f}",
+            *(_mean(found[value], n) for n in names),
+        )
+        for value in dict.fromkeys(value for _, found in parts for value in found)
+        for entry, found in parts
+        if value in found
+    ]
+    headings = (field, "run", "n", *(HEADINGS.get(name, name) for name in names))
+    without = [entry.label for entry, found in parts if not found]
+    notes = [f"no sample log: {', '.join(without)}"] if without else []
+    return Table(headings, rows, title=f"{group.title} by {field}", notes=notes, left=2)
+
+
+def _mean(means: dict[str, float], name: str) -> str:
+    error = means.get(f"{name}_stderr", 0.0)
+    shown = "" if name in LOWER_IS_BETTER or error != error else f"±{100 * error:.1f}"
+    return _percent(means.get(name)) + (shown if name in means else "")

@@ -84,7 +84,7 @@ def _notes(group: Group, marks: dict[str, str], sources: Sequence[str]) -> list[
     for name, mark in marks.items():
         values = zip(group.entries, group.differing[name], strict=True)
         told = "; ".join(f"{entry.label}: {value}" for entry, value in values)
-        notes.append(f"{mark}: {name} is not the same ({told})")
+        notes.append(f"{mark}: other {name} ({told})")
     for entry in group.entries:
         if entry.run.left_out:
             notes.append(f"{entry.label}: no numbers, left out: {', '.join(entry.run.left_out)}")

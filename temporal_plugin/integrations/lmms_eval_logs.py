@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 RESULTS = "_results.json"
 
+Score = tuple[float, float | None]
+"""A mean and its standard error, None where there is none."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TaskRun:
@@ -29,7 +32,10 @@ class TaskRun:
         samples: the sample log; None without one.
         questions, available: questions asked, and questions that the task has; None if unknown.
         metrics: value and standard error (clustered where the run gives it) by name.
+        parts: of our tasks, the same by the value of a category (`miou/pose` there); "questions"
+            is how many it has.
         left_out: metrics that are not finite numbers.
+        is_ours: the task, or all tasks of the group, are of this package: shares in [0, 1].
         task_config, run_config: what the results file says of them.
     """
 
@@ -40,17 +46,13 @@ class TaskRun:
     samples: Path | None
     questions: int | None
     available: int | None
-    metrics: Mapping[str, tuple[float, float | None]]
+    metrics: Mapping[str, Score]
+    parts: Mapping[str, Mapping[str, Score]]
     left_out: tuple[str, ...]
+    is_ours: bool
     task_config: Mapping[str, Any]
     run_config: Mapping[str, Any]
     version: str
-
-    @property
-    def is_ours(self) -> bool:
-        """The task is of this package: its scores are shares in [0, 1]."""
-        data = self.task_config.get("dataset_kwargs")
-        return isinstance(data, Mapping) and {"format", "annotations"} <= data.keys()
 
 
 def find_runs(path: Path) -> list[TaskRun]:
@@ -106,10 +108,12 @@ def read_file(path: Path) -> list[TaskRun]:
     runs = []
     for task, table in tasks:
         metrics, left_out = _metrics(table)
-        counts = _mapping(_mapping(content, "n-samples"), task)
         if not metrics:
             logger.info(f"{path}: {task} has no metric that is a number")
             continue
+        is_ours = _is_ours(content, task)
+        metrics, parts = _apart(metrics) if is_ours else (metrics, {})
+        counts = _mapping(_mapping(content, "n-samples"), task)
         runs.append(
             TaskRun(
                 task=task,
@@ -120,7 +124,9 @@ def read_file(path: Path) -> list[TaskRun]:
                 questions=_count(counts.get("effective")),
                 available=_count(counts.get("original")),
                 metrics=metrics,
+                parts=parts,
                 left_out=left_out,
+                is_ours=is_ours,
                 task_config=_mapping(_mapping(content, "configs"), task),
                 run_config=_mapping(content, "config"),
                 version=str(_mapping(content, "versions").get(task, "")),
@@ -143,9 +149,25 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _metrics(
-    table: Mapping[str, Any],
-) -> tuple[dict[str, tuple[float, float | None]], tuple[str, ...]]:
+def _is_ours(content: Mapping[str, Any], task: str, depth: int = 0) -> bool:
+    members = _mapping(content, "group_subtasks").get(task)
+    if isinstance(members, list) and members:
+        return depth < 8 and all(_is_ours(content, str(name), depth + 1) for name in members)
+    data = _mapping(_mapping(_mapping(content, "configs"), task), "dataset_kwargs")
+    return {"format", "annotations"} <= data.keys()
+
+
+def _apart(metrics: Mapping[str, Score]) -> tuple[dict[str, Score], dict[str, dict[str, Score]]]:
+    """The metrics of all questions, and those of each category."""
+    parts: dict[str, dict[str, Score]] = {}
+    for name, score in metrics.items():
+        metric, slash, value = name.partition("/")
+        if slash:
+            parts.setdefault(value, {})[metric] = score
+    return {name: score for name, score in metrics.items() if "/" not in name}, parts
+
+
+def _metrics(table: Mapping[str, Any]) -> tuple[dict[str, Score], tuple[str, ...]]:
     """Values with standard errors from keys such as `miou,none` and `miou_stderr,none`."""
     values: dict[str, float] = {}
     errors: dict[tuple[str, str], float] = {}

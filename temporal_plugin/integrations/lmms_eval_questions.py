@@ -90,7 +90,7 @@ def _question(name: str, row: Mapping[str, Any]) -> Question:
     }
     video, prompt, category = None, "", {}
     for key, item in _items(row):
-        if "score" in item:
+        if "score" in item and "/" not in key:  # `miou/pose` is the same score once more
             scores[key] = float(item["score"]) if is_number(item["score"]) else math.nan
             video = item.get("video", video)
             if isinstance(item.get("category"), Mapping):

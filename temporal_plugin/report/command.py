@@ -56,7 +56,7 @@ def report(
         groups = groups_of(entries, published=published, intersection=intersection)
         _check_fields(groups, fields)
         if csv is not None:
-            evaluation_records.write_csv(csv, groups, fields)
+            evaluation_records.write_csv(csv, groups)
         if markdown is not None:
             tables = [table.markdown() for group in groups for table in tables_of(group, fields)]
             markdown.write_text("\n".join(tables), encoding="utf-8")
@@ -71,7 +71,7 @@ def report(
             Console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     if as_json:
-        typer.echo(json.dumps(evaluation_records.as_json(groups, fields), indent=2))
+        typer.echo(json.dumps(evaluation_records.as_json(groups), indent=2))
         return
     console = Console(highlight=False)
     for group in groups:

@@ -30,9 +30,15 @@ class Entry:
     questions: Mapping[str, Question] | None
 
     @property
+    def base_task(self) -> str:
+        """The task's name without its style."""
+        return self.run.task.removesuffix("_think")
+
+    @property
     def group(self) -> str:
         """Entries of one group stand in one table."""
-        return self.benchmark.name if self.benchmark else self.run.task
+        whole = self.benchmark is not None and not self.benchmark.split
+        return self.benchmark.name if whole else self.base_task
 
 
 def read_entries(arguments: Sequence[str]) -> list[Entry]:

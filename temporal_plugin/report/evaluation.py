@@ -10,7 +10,7 @@ from temporal_plugin import metrics
 from temporal_plugin.report.comparable import differing
 from temporal_plugin.report.differences import Difference, compare_entries
 from temporal_plugin.report.entries import Entry
-from temporal_plugin.report.published import Published, rows_of
+from temporal_plugin.report.published import Benchmark, Published, rows_of
 
 #: Our metrics in the order in which they are shown, with their headings.
 HEADINGS = {
@@ -57,8 +57,15 @@ class Group:
     @property
     def title(self) -> str:
         """The benchmark's name as people write it, or the task's."""
-        benchmark = self.entries[0].benchmark
-        return benchmark.title if benchmark else self.name
+        if self.benchmark is None:
+            return self.name
+        part = f": {self.name}" if self.benchmark.split else ""
+        return f"{self.benchmark.title}{part}"
+
+    @property
+    def benchmark(self) -> Benchmark | None:
+        """The benchmark of all entries."""
+        return self.entries[0].benchmark
 
     @cached_property
     def names(self) -> list[str]:
@@ -72,7 +79,11 @@ class Group:
     def published(self) -> list[Published]:
         """Published rows that share a metric with an entry of ours."""
         ours = {name for e in self.entries if e.run.is_ours for name in e.run.metrics}
-        rows = rows_of(self.name) if self.with_published and self.entries[0].benchmark else []
+        rows = (
+            rows_of(self.benchmark, self.entries[0].base_task)
+            if self.with_published and self.benchmark
+            else []
+        )
         return [row for row in rows if ours & row.metrics.keys()]
 
     @cached_property
@@ -82,9 +93,13 @@ class Group:
 
     @cached_property
     def differences(self) -> list[Difference]:
-        """The first entry against each of the others."""
-        first, *others = self.entries
-        return [compare_entries(first, e, intersection=self.compare_shared) for e in others]
+        """Each entry against the first one that was asked the same task or questions."""
+        found = []
+        for number, entry in enumerate(self.entries):
+            first = next((e for e in self.entries[:number] if _are_alike(e, entry)), None)
+            if first is not None:
+                found.append(compare_entries(first, entry, intersection=self.compare_shared))
+        return found
 
     @cached_property
     def category_fields(self) -> list[str]:
@@ -121,6 +136,11 @@ class Group:
         )
 
 
+def _are_alike(one: Entry, other: Entry) -> bool:
+    shared = (one.questions or {}).keys() & (other.questions or {}).keys()
+    return bool(shared) or one.base_task == other.base_task
+
+
 def groups_of(
     entries: Sequence[Entry], *, published: bool = True, intersection: bool = False
 ) -> list[Group]:
@@ -128,4 +148,16 @@ def groups_of(
     found: dict[str, list[Entry]] = {}
     for entry in entries:
         found.setdefault(entry.group, []).append(entry)
-    return [Group(name, members, published, intersection) for name, members in found.items()]
+    return [
+        Group(name, _named_apart(members), published, intersection)
+        for name, members in found.items()
+    ]
+
+
+def _named_apart(members: Sequence[Entry]) -> list[Entry]:
+    """The entries with their task in the label, where there are several tasks."""
+    if len({entry.run.task for entry in members}) == 1:
+        return list(members)
+    return [
+        dataclasses.replace(entry, label=f"{entry.label}, {entry.run.task}") for entry in members
+    ]

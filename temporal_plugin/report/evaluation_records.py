@@ -17,8 +17,8 @@ CSV_FIELDS = (
 )
 
 
-def write_csv(path: Path, groups: Sequence[Group], fields: Sequence[str] = ()) -> None:
-    """One line per number: of runs, of their breakdowns by `fields`, and of published rows.
+def write_csv(path: Path, groups: Sequence[Group]) -> None:
+    """One line per number: of runs, of their breakdowns, and of published rows.
 
     Values of our tasks and published ones are shares in [0, 1].
     """
@@ -26,10 +26,10 @@ def write_csv(path: Path, groups: Sequence[Group], fields: Sequence[str] = ()) -
         writer = csv.DictWriter(file, CSV_FIELDS, restval="")
         writer.writeheader()
         for group in groups:
-            writer.writerows(_records(group, fields))
+            writer.writerows(_records(group))
 
 
-def _records(group: Group, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _records(group: Group) -> Iterator[dict[str, Any]]:
     for number, entry in enumerate(group.entries):
         about = {
             "benchmark": group.name,
@@ -44,7 +44,7 @@ def _records(group: Group, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
         }
         for name, (value, error) in entry.run.metrics.items():
             yield about | {"metric": name, "value": value, "stderr": error}
-        for field in fields:
+        for field in group.category_fields:
             for category, means in group.breakdown(entry, field).items():
                 part = {"category": f"{field}={category}", "questions": int(means["questions"])}
                 for name, value in means.items():
@@ -68,12 +68,12 @@ def _published_record(row: Published) -> dict[str, Any]:
     }
 
 
-def as_json(groups: Sequence[Group], fields: Sequence[str] = ()) -> dict[str, Any]:
+def as_json(groups: Sequence[Group]) -> dict[str, Any]:
     """Everything the report knows, as values that JSON can hold."""
-    return {"ok": True, "benchmarks": [_group_json(group, fields) for group in groups]}
+    return {"ok": True, "benchmarks": [_group_json(group) for group in groups]}
 
 
-def _group_json(group: Group, fields: Sequence[str]) -> dict[str, Any]:
+def _group_json(group: Group) -> dict[str, Any]:
     return {
         "benchmark": group.name,
         "title": group.title,
@@ -106,10 +106,8 @@ def _group_json(group: Group, fields: Sequence[str]) -> dict[str, Any]:
             }
             for found in group.differences
         ],
-        "categories": group.category_fields,
-    } | (
-        {"breakdowns": {field: _breakdown_json(group, field) for field in fields}} if fields else {}
-    )
+        "breakdowns": {field: _breakdown_json(group, field) for field in group.category_fields},
+    }
 
 
 def _entry_json(entry: Entry) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from temporal_plugin.report import comparison
 from temporal_plugin.report.differences import Difference
 from temporal_plugin.report.entries import Entry
 from temporal_plugin.report.evaluation import HEADINGS, Group
+from temporal_plugin.report.published import Published
 from temporal_plugin.report.tables import Table
 
 
@@ -19,13 +20,11 @@ def scores_table(group: Group) -> Table:
     Scores of our tasks and published ones are in percent, with one standard error; those of
     lmms-eval's own tasks are as it printed them.
     """
-    with_task = len({entry.run.task for entry in group.entries}) > 1
     marks = dict(zip(group.differing, string.ascii_lowercase, strict=False))
-    sources = list(dict.fromkeys(row.source for row in group.published))
+    sources = list(dict.fromkeys(map(_source, group.published)))
     rows = [
         (
             entry.label,
-            *([entry.run.task] if with_task else []),
             _marks(group, number, marks),
             "?" if entry.run.questions is None else str(entry.run.questions),
             *(_cell(entry, name) for name in group.names),
@@ -36,22 +35,30 @@ def scores_table(group: Group) -> Table:
     rows += [
         (
             f"{row.model}, {row.setting}" if row.setting != "unknown" else row.model,
-            *(["published"] if with_task else []),
-            f"[{sources.index(row.source) + 1}]" + "*" * row.second_hand,
+            f"[{sources.index(_source(row)) + 1}]" + "*" * row.second_hand,
             "",
             *(_percent(row.metrics.get(name)) for name in group.names),
         )
         for row in group.published
     ]
-    headings = ["run", *(["task"] if with_task else []), "notes", "n"]
     return Table(
-        [*headings, *(HEADINGS.get(name, name) for name in group.names)],
+        ["run", "notes", "n", *(HEADINGS.get(name, name) for name in group.names)],
         rows,
-        title=group.title if with_task else f"{group.title} ({group.entries[0].run.task})",
+        title=_title(group),
         notes=_notes(group, marks, sources),
-        left=len(headings) - 1,
+        left=2,
         dim=frozenset(range(first, len(rows))),
     )
+
+
+def _title(group: Group) -> str:
+    tasks = list(dict.fromkeys(entry.run.task for entry in group.entries))
+    named = len(tasks) > 1 or group.title.endswith(tasks[0])
+    return group.title if named else f"{group.title} ({tasks[0]})"
+
+
+def _source(row: Published) -> str:
+    return f"{row.source}; {row.note}" if row.note else row.source
 
 
 def _marks(group: Group, number: int, marks: dict[str, str]) -> str:
@@ -112,7 +119,7 @@ def difference_table(found: Difference) -> Table:
 
 
 def breakdown_table(group: Group, field: str) -> Table:
-    """The scores of each entry by the values of a category, in percent."""
+    """The scores of each entry by the values of a category, in percent; published ones below."""
     parts = [(entry, group.breakdown(entry, field)) for entry in group.entries]
     names = [
         name
@@ -120,21 +127,23 @@ def breakdown_table(group: Group, field: str) -> Table:
         if any(name in means for _, found in parts for means in found.values())
     ]
     names = list(dict.fromkeys(names))
-    rows = [
-        (
-            value,
-            entry.label,
-            f"{found[value]['questions']:.0f}",
-            *(_mean(found[value], n) for n in names),
-        )
-        for value in dict.fromkeys(value for _, found in parts for value in found)
-        for entry, found in parts
-        if value in found
-    ]
+    rows: list[tuple[str, ...]] = []
+    dim = set()
+    for value in dict.fromkeys(value for _, found in parts for value in found):
+        for entry, found in parts:
+            if value in found:
+                count = f"{found[value]['questions']:.0f}"
+                rows.append((value, entry.label, count, *(_mean(found[value], n) for n in names)))
+        for row in group.published:
+            known = {name: row.metrics.get(f"{name}/{value}") for name in names}
+            if any(share is not None for share in known.values()):
+                dim.add(len(rows))
+                rows.append((value, row.model, "", *map(_percent, known.values())))
     headings = (field, "run", "n", *(HEADINGS.get(name, name) for name in names))
     without = [entry.label for entry, found in parts if not found]
     notes = [f"no sample log: {', '.join(without)}"] if without else []
-    return Table(headings, rows, title=f"{group.title} by {field}", notes=notes, left=2)
+    title = f"{group.title} by {field}"
+    return Table(headings, rows, title=title, notes=notes, left=2, dim=frozenset(dim))
 
 
 def _mean(means: dict[str, float], name: str) -> str:

@@ -15,12 +15,16 @@ SETTINGS = ("zero-shot", "fine-tuned", "unknown")
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
-    """One benchmark; a task's name that holds all words of one of `tasks` belongs to it."""
+    """One benchmark; a task's name that holds all words of one of `tasks` belongs to it.
+
+    `split`: its tasks ask different questions, so that each stands alone.
+    """
 
     name: str
     title: str
     task: str
     tasks: tuple[tuple[str, ...], ...]
+    split: bool = False
 
     def fit(self, task: str) -> int:
         """Letters of the words that are found in the name of a task, 0 where they are not."""
@@ -58,9 +62,14 @@ def benchmark_of(task: str, metadata: Mapping[str, object] | None = None) -> Ben
     return best if best.fit(task) else None
 
 
-def rows_of(benchmark: str) -> list[Published]:
-    """The published rows of a benchmark, in the order of the file."""
-    return [row for row in load()[1] if row.benchmark == benchmark]
+def rows_of(benchmark: Benchmark, task: str) -> list[Published]:
+    """The published rows that a task's scores may stand beside, in the order of the file.
+
+    For a part of a split benchmark there are none.
+    """
+    if benchmark.split and not task.endswith(tuple("_".join(words) for words in benchmark.tasks)):
+        return []
+    return [row for row in load()[1] if row.benchmark == benchmark.name]
 
 
 @lru_cache(maxsize=1)
@@ -72,7 +81,13 @@ def load() -> tuple[dict[str, Benchmark], list[Published]]:
     """
     content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     benchmarks = {
-        name: Benchmark(name, entry["title"], entry["task"], tuple(map(tuple, entry["tasks"])))
+        name: Benchmark(
+            name,
+            entry["title"],
+            entry["task"],
+            tuple(map(tuple, entry["tasks"])),
+            entry.get("split", False),
+        )
         for name, entry in content["benchmarks"].items()
     }
     rows = [

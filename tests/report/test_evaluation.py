@@ -1,5 +1,7 @@
 """Runs side by side: labels, marks, published rows, differences, breakdowns."""
 
+import json
+
 import pytest
 from result_files import grounding_scores, our_line, random_scores, write_run, write_upstream_run
 
@@ -8,6 +10,7 @@ from temporal_plugin.report.comparable import sampling, settings_of
 from temporal_plugin.report.differences import compare_entries
 from temporal_plugin.report.entries import read_entries
 from temporal_plugin.report.evaluation import groups_of
+from temporal_plugin.report.evaluation_tables import breakdown_table
 
 
 @pytest.fixture
@@ -67,10 +70,10 @@ def test_tasks_of_one_benchmark_stand_together(tmp_path):
     groups = groups_of(read_entries([str(tmp_path)]))
     assert {group.name: len(group.entries) for group in groups} == {
         "mine": 1,
-        "mvbench": 1,
+        "mvbench_action": 1,
         "charades_sta": 2,
     }
-    assert [group.title for group in groups] == ["mine", "MVBench", "Charades-STA"]
+    assert [group.title for group in groups] == ["mine", "MVBench: mvbench_action", "Charades-STA"]
 
 
 def group(arguments, **settings):
@@ -245,3 +248,79 @@ def test_a_question_without_the_field_is_counted_by_name(folders):
 def test_without_a_log_there_is_no_breakdown(folders):
     found = group(folders({}, {"samples": False}))
     assert found.breakdown(found.entries[1], "type") == {}
+
+
+# --- several tasks
+
+
+def test_styles_of_one_task_are_compared_and_named(tmp_path):
+    write_run(tmp_path, task="temporal_grounding_charades")
+    write_run(
+        tmp_path, task="temporal_grounding_charades_think", date="20260102_000000", prompt="t"
+    )
+    found = group([str(tmp_path)])
+    names = ["tiny, temporal_grounding_charades", "tiny, temporal_grounding_charades_think"]
+    assert [entry.label for entry in found.entries] == names
+    (difference,) = found.differences
+    assert [difference.first, difference.second, difference.refused] == [*names, ""]
+    assert list(found.differing) == ["prompt"]
+
+
+def test_tasks_with_questions_of_their_own_are_not_compared(tmp_path):
+    lines = [our_line(k, s, prefix="other") for k, s in enumerate(random_scores(12))]
+    write_run(tmp_path / "a", task="temporal_grounding_charades")
+    write_run(tmp_path / "b", task="charades_of_upstream", lines=lines)
+    assert group([str(tmp_path / "a"), str(tmp_path / "b")]).differences == []
+
+
+def test_parts_of_a_split_benchmark_stand_alone(tmp_path):
+    for number, part in enumerate(("action_count", "pose", "pose_think")):
+        write_run(tmp_path, task=f"temporal_qa_mvbench_{part}", date=f"2026010{number}_000000")
+    groups = groups_of(read_entries([str(tmp_path)]))
+    assert [(g.name, len(g.entries), len(g.published)) for g in groups] == [
+        ("temporal_qa_mvbench_action_count", 1, 0),
+        ("temporal_qa_mvbench_pose", 2, 0),
+    ]
+
+
+def test_metrics_of_categories_stand_apart(tmp_path):
+    """As our tasks log them: `miou/pose` beside `miou`, null for other categories."""
+    scores = [s | {"miou/pose": 0.5, "questions/pose": 4} for s in random_scores(12)]
+    lines = []
+    for number, plain in enumerate(random_scores(12)):
+        mine = {"score": plain["miou"], "video": f"v{number // 2}.mp4"}
+        part = {"miou/pose": mine if number % 3 == 0 else None}
+        lines.append(our_line(number, plain) | part)
+    write_run(tmp_path, scores=scores, lines=lines)
+    found = group([str(tmp_path)])
+    assert not [name for name in found.names if "/" in name]
+    assert found.entries[0].run.parts == {"pose": {"miou": (0.5, 0.01), "questions": (4.0, 0.01)}}
+    assert found.breakdown(found.entries[0], "type")["pose"]["questions"] == 4.0
+    assert not [name for name in found.entries[0].questions["q0"].scores if "/" in name]
+
+
+def test_a_group_of_our_tasks_is_in_percent_too(tmp_path):
+    task = "temporal_qa_mvbench_pose"
+    file = write_run(tmp_path, task=task, scores=[{"accuracy": 0.5}], samples=False)
+    content = json.loads(file.read_text())
+    content["results"]["temporal_qa_mvbench"] = {"alias": "x", "accuracy,none": 0.5, " ": ""}
+    content["group_subtasks"] = {"temporal_qa_mvbench": [task], task: []}
+    file.write_text(json.dumps(content))
+    whole, part = groups_of(read_entries([str(tmp_path)]))
+    assert whole.entries[0].run.is_ours and whole.entries[0].run.questions is None
+    assert "Temporal-R1-3B, base model" in {row.model for row in whole.published}
+    assert part.published == []
+
+
+def test_published_parts_stand_in_the_breakdown(tmp_path):
+    scores = [{"accuracy": float(k % 2)} for k in range(12)]
+    lines = [
+        our_line(k, s, details="accuracy", category={"duration": ("short", "long")[k % 2]})
+        for k, s in enumerate(scores)
+    ]
+    write_run(tmp_path, task="temporal_qa_videomme", scores=scores, lines=lines)
+    table = breakdown_table(group([str(tmp_path)]), "duration")
+    rows = {(row[0], row[1]): row[2:] for row in table.rows}
+    assert rows["short", "tiny"][0] == "6"
+    assert rows["short", "TimeSearch-R-7B"][:2] == ("", "76.8")
+    assert rows["long", "TimeSearch-R-7B"][:2] == ("", "56.0")

@@ -15,7 +15,7 @@ PARTS = {"accuracy/short", "accuracy/medium", "accuracy/long"}
 def test_the_file_has_its_parts_only():
     assert set(CONTENT) == {"benchmarks", "sources", "rows"}
     for entry in CONTENT["benchmarks"].values():
-        assert set(entry) == {"title", "task", "tasks"}
+        assert {"title", "task", "tasks"} <= set(entry) <= {"title", "task", "tasks", "split"}
         assert entry["task"] in ("grounding", "moments", "choice", "grounded_choice", "search")
         assert all(word == word.lower() for words in entry["tasks"] for word in words)
 
@@ -64,12 +64,12 @@ def test_numbers_that_must_agree_do():
 def test_known_rows_have_their_numbers():
     (row,) = [
         r
-        for r in published.rows_of("charades_sta")
+        for r in published.rows_of(BENCHMARKS["charades_sta"], "any")
         if r.model == "Time-R1-7B" and r.setting == "zero-shot"
     ]
     assert row.metrics == pytest.approx({"r1@0.3": 0.781, "r1@0.5": 0.608, "r1@0.7": 0.353})
     assert (row.source, row.second_hand) == ("Time-R1, repository", False)
-    assert published.rows_of("tacos") == []
+    assert published.rows_of(BENCHMARKS["tacos"], "temporal_grounding_tacos") == []
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,13 @@ def test_known_rows_have_their_numbers():
         ("temporal_timelens_charades", "charades_timelens"),
         ("charades_timelens_think", "charades_timelens"),
         ("temporal_grounding_qvhighlights", "qvhighlights"),
+        ("temporal_grounding_timelens_activitynet", "activitynet_timelens"),
+        ("temporal_qa_videomme", "videomme"),
+        ("temporal_qa_videomme_subtitles_think", "videomme_subtitles"),
+        ("videomme_w_subtitle", "videomme_subtitles"),
+        ("temporal_qa_tempcompass_multi_choice", "tempcompass_multi_choice"),
+        ("temporal_qa_tempcompass_yes_no", "tempcompass"),
+        ("temporal_grounded_qa_rextime", "rextime"),
         ("mvbench_action_sequence", "mvbench"),
         ("longvideobench_val_v", "longvideobench"),
         ("temporal_haystack_lvbench", "haystack_lvbench"),
@@ -92,6 +99,12 @@ def test_known_rows_have_their_numbers():
 def test_a_task_belongs_to_its_benchmark(task, benchmark):
     found = published.benchmark_of(task)
     assert (found and found.name) == benchmark
+
+
+def test_a_part_of_a_split_benchmark_stands_beside_no_published_row():
+    mvbench = BENCHMARKS["mvbench"]
+    assert published.rows_of(mvbench, "temporal_qa_mvbench")
+    assert published.rows_of(mvbench, "temporal_qa_mvbench_action_count") == []
 
 
 def test_metadata_can_name_the_benchmark():

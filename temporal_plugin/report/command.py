@@ -49,6 +49,7 @@ def report(
     from temporal_plugin.report import evaluation_records
     from temporal_plugin.report.entries import read_entries
     from temporal_plugin.report.evaluation import groups_of
+    from temporal_plugin.report.evaluation_tables import overview_table
 
     fields = tuple(dict.fromkeys(by or ()))
     try:
@@ -58,8 +59,11 @@ def report(
         if csv is not None:
             evaluation_records.write_csv(csv, groups)
         if markdown is not None:
-            tables = [table.markdown() for group in groups for table in tables_of(group, fields)]
-            markdown.write_text("\n".join(tables), encoding="utf-8")
+            tables = [table for group in groups for table in tables_of(group, fields)]
+            if len(groups) > 1:
+                tables.insert(0, overview_table(groups))
+            text = "\n".join(table.markdown() for table in tables)
+            markdown.write_text(text, encoding="utf-8")
         if plot is not None:
             from temporal_plugin.report.evaluation_plot import draw
 
@@ -74,6 +78,8 @@ def report(
         typer.echo(json.dumps(evaluation_records.as_json(groups), indent=2))
         return
     console = Console(highlight=False)
+    if len(groups) > 1:
+        _show(console, overview_table(groups))
     for group in groups:
         for table in tables_of(group, fields):
             _show(console, table)
@@ -112,6 +118,7 @@ def _show(console: Console, table: Table) -> None:
     """Print a table; one that is wider than the terminal keeps its numbers whole."""
     from rich.console import Console
 
+    console.print(table.title, style="bold", markup=False, soft_wrap=True)
     if table.rows:
         drawn = table.rich()
         needed = console.measure(drawn).minimum
@@ -122,8 +129,6 @@ def _show(console: Console, table: Table) -> None:
             )
             console = Console(highlight=False, width=max(wide, console.width))
         console.print(drawn)
-    else:
-        console.print(table.title, style="bold", markup=False)
     for note in table.notes:
         console.print(note, markup=False, soft_wrap=True, style="dim")
     console.print()

@@ -21,16 +21,36 @@ NOT_SAMPLING = frozenset(
 )
 
 
+Setting = str | Mapping[str, str]
+
+
 def differing(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    """The settings in which the entries are not all alike, each with its value per entry."""
+    """The settings in which the entries are not all alike, each with its value per entry.
+
+    Of a setting with several values (`fps=2, max_frames=64`) only those that differ are given.
+    """
     settings = [settings_of(entry) for entry in entries]
-    names = dict.fromkeys(name for found in settings for name in found)
-    values = {name: [found.get(name, "-") for found in settings] for name in names}
-    return {name: found for name, found in values.items() if len(set(found)) > 1}
+    found = {}
+    for name in settings[0]:
+        values = [setting[name] for setting in settings]
+        if any(value != values[0] for value in values):
+            found[name] = _told_apart(values)
+    return found
 
 
-def settings_of(entry: Entry) -> dict[str, str]:
-    """What decides the scores besides the model, as text, by name."""
+def _told_apart(values: Sequence[Setting]) -> list[str]:
+    """What differs in the values, as text."""
+    parts = [value if isinstance(value, Mapping) else {"": value} for value in values]
+    keys = sorted({key for part in parts for key in part})
+    keys = [key for key in keys if len({part.get(key) for part in parts}) > 1]
+    return [
+        ", ".join(f"{key}={part[key]}" if key else part[key] for key in keys if key in part) or "-"
+        for part in parts
+    ]
+
+
+def settings_of(entry: Entry) -> dict[str, Setting]:
+    """What decides the scores besides the model, by name; the same names for every entry."""
     run = entry.run
     task, given = run.task_config, run.run_config
     data = task.get("dataset_kwargs")
@@ -40,11 +60,11 @@ def settings_of(entry: Entry) -> dict[str, str]:
     specific = task.get("lmms_eval_specific_kwargs")
     return {
         "prompt": ", ".join(logged) or prompt or _text(specific),
-        "frame sampling": _text(sampling(given.get("model_args"))),
-        "generation": _text(task.get("generation_kwargs")),
+        "frame sampling": sampling(given.get("model_args")),
+        "generation": _texts(task.get("generation_kwargs")),
         "questions": f"{_shown(run.questions)} of {_shown(run.available)}",
         "limit": f"limit {given.get('limit')}, offset {given.get('offset') or 0}",
-        "data": _text({**data, "path": task.get("dataset_path"), "split": task.get("test_split")}),
+        "data": _texts({**data, "path": task.get("dataset_path"), "split": task.get("test_split")}),
         "repeats": str(task.get("repeats") or 1),
         "model class": str(given.get("model") or "-"),
         "system prompt": _text(_arguments(given).get("system_instruction")),
@@ -75,13 +95,15 @@ def _shown(count: int | None) -> str:
     return "?" if count is None else str(count)
 
 
+def _texts(value: Any) -> dict[str, str]:
+    """The settings of a mapping that are set, as text."""
+    if not isinstance(value, Mapping):
+        return {} if value is None else {"": _text(value)}
+    return {str(key): _text(item) for key, item in sorted(value.items()) if item is not None}
+
+
 def _text(value: Any) -> str:
     """A setting in one line, the same for equal settings."""
-    if isinstance(value, Mapping):
-        value = {key: item for key, item in value.items() if item is not None}
-        return ", ".join(f"{key}={_plain(value[key])}" for key in sorted(value)) or "-"
-    return "-" if value in (None, "") else _plain(value)
-
-
-def _plain(value: Any) -> str:
+    if value in (None, ""):
+        return "-"
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)

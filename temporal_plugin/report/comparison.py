@@ -32,10 +32,9 @@ class Row:
     high: float
 
     @property
-    def cells(self) -> tuple[str, ...]:
-        """The row as people read it."""
+    def numbers(self) -> tuple[str, ...]:
+        """Means, difference and interval as people read them."""
         return (
-            TITLES.get(self.metric, self.metric),
             f"{self.before:.3f}",
             f"{self.after:.3f}",
             f"{self.difference:+.3f}",
@@ -93,13 +92,13 @@ def scores(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def table(
-    rows: Sequence[Row], before: str, after: str, *, about: str = "", title: str = ""
+    rows: Sequence[Row], headings: Sequence[str], titles: Mapping[str, str] = TITLES
 ) -> Table:
-    """The comparison of two runs, named `before` and `after`."""
-    headings = (about, before, after, "difference", "95% interval")
-    return Table(headings, [row.cells for row in rows], title=title)
+    """The comparison of two runs; `headings` of the metric, of `before` and of `after`."""
+    cells = [(titles.get(row.metric, row.metric), *row.numbers) for row in rows]
+    return Table((*headings, "difference", "95% interval"), cells)
 
 
 def demo_table(rows: Sequence[Row]) -> Table:
     """The demo's comparison."""
-    return table(rows, "cold start", "GRPO", about="unseen clips")
+    return table(rows, ("unseen clips", "cold start", "GRPO"))

@@ -64,7 +64,7 @@ def write(settings: DemoSettings) -> str:
     draw(picture, title, curve, rows, strips(settings, before, after))
     Console().print(comparison.demo_table(rows).rich())
     miou = rows[0]
-    return f"mIoU {miou.before:.3f} -> {miou.after:.3f} ({miou.cells[-1]}); {note}"
+    return f"mIoU {miou.before:.3f} -> {miou.after:.3f} ({miou.numbers[-1]}); {note}"
 
 
 def training_curve(settings: DemoSettings) -> Curve:

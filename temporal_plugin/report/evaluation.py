@@ -40,6 +40,9 @@ HEADINGS = {
     "request_failure": "failed",
 }
 
+#: The metric that stands for a benchmark is the first of these that it has.
+MAIN = ("map", "temporal_f1", "miou", "accuracy")
+
 
 @dataclasses.dataclass(frozen=True)
 class Group:
@@ -74,6 +77,11 @@ class Group:
         return [name for name in HEADINGS if name in found] + [
             name for name in found if name not in HEADINGS
         ]
+
+    @property
+    def main(self) -> str:
+        """The metric that stands for all."""
+        return next((name for name in MAIN if name in self.names), self.names[0])
 
     @cached_property
     def published(self) -> list[Published]:

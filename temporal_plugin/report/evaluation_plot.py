@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 FORMATS = (".png", ".svg", ".pdf")
 WIDTH_INCHES, ROW_INCHES = 11.0, 3.6
 LEVELS = np.linspace(0.01, 1.0, 100)  # every run reaches an IoU of 0
-MAIN = ("miou", "accuracy", "temporal_f1", "visual_precision")  # what bars show, the first there is
 MOST_CATEGORIES = 20
 
 
@@ -88,7 +87,8 @@ def _draw_metrics(axis: Axes, group: Group) -> None:
 def _draw_categories(axis: Axes, group: Group, field: str) -> None:
     found = [group.breakdown(entry, field) for entry in group.entries]
     name = next(
-        (n for n in (*MAIN, *group.names) if all(n in m for f in found for m in f.values())), None
+        (n for n in (group.main, *group.names) if all(n in m for f in found for m in f.values())),
+        None,
     )
     if name is None:
         axis.set_axis_off()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import string
 from collections.abc import Sequence
 
@@ -12,6 +13,25 @@ from temporal_plugin.report.entries import Entry
 from temporal_plugin.report.evaluation import HEADINGS, Group
 from temporal_plugin.report.published import Published
 from temporal_plugin.report.tables import Table
+
+LONGEST_HEADING = 24  # letters of a run's name above a column
+
+
+def overview_table(groups: Sequence[Group]) -> Table:
+    """The main score of every run of every benchmark."""
+    rows = [
+        (
+            group.title,
+            entry.label,
+            "?" if entry.run.questions is None else str(entry.run.questions),
+            HEADINGS.get(group.main, group.main),
+            *(_cell(entry, name) for name in (group.main, "parse_failure", "request_failure")),
+        )
+        for group in groups
+        for entry in group.entries
+    ]
+    headings = ("benchmark", "run", "n", "metric", "score", "unparsed", "failed")
+    return Table(headings, rows, title="Overview", left=2)
 
 
 def scores_table(group: Group) -> Table:
@@ -77,7 +97,13 @@ def _cell(entry: Entry, name: str) -> str:
     value, error = found
     if not entry.run.is_ours:
         return f"{value:.4g}"
-    return _percent(value) + (f"±{100 * error:.1f}" if error is not None else "")
+    return _with_error(name, value, error)
+
+
+def _with_error(name: str, value: float, error: float | None) -> str:
+    """A share in percent; the rates of failures without their error."""
+    unknown = error is None or error != error or name in LOWER_IS_BETTER
+    return _percent(value) + ("" if unknown else f"±{100 * error:.1f}")
 
 
 def _percent(value: float | None) -> str:
@@ -108,14 +134,19 @@ def _notes(group: Group, marks: dict[str, str], sources: Sequence[str]) -> list[
 
 def difference_table(found: Difference) -> Table:
     """The paired comparison of two runs, or why there is none."""
-    title = f"{found.second} against {found.first}"
+    names = (found.first, found.second)
+    if max(map(len, names)) > LONGEST_HEADING:
+        names = ("first", "second")
+        title = f"second: {found.second}; first: {found.first}"
+    else:
+        title = f"{found.second} against {found.first}"
     if found.refused:
         return Table((), (), title=title, notes=[f"not compared: {found.refused}"], left=0)
     notes = [f"{found.questions}; paired bootstrap over videos"]
     if found.left_out:
         notes.append(f"no number for every question, left out: {', '.join(found.left_out)}")
-    table = comparison.table(found.rows, found.first, found.second, about="metric", title=title)
-    return Table(table.headings, table.rows, title=title, notes=notes)
+    table = comparison.table(found.rows, ("metric", *names), HEADINGS)
+    return dataclasses.replace(table, title=title, notes=notes)
 
 
 def breakdown_table(group: Group, field: str) -> Table:
@@ -147,6 +178,4 @@ def breakdown_table(group: Group, field: str) -> Table:
 
 
 def _mean(means: dict[str, float], name: str) -> str:
-    error = means.get(f"{name}_stderr", 0.0)
-    shown = "" if name in LOWER_IS_BETTER or error != error else f"±{100 * error:.1f}"
-    return _percent(means.get(name)) + (shown if name in means else "")
+    return _with_error(name, means[name], means[f"{name}_stderr"]) if name in means else ""

@@ -39,17 +39,12 @@ class Table:
         return title + table + (f"\n{notes}" if notes else "")
 
     def rich(self) -> RichTable:
-        """The table for a terminal, without its notes."""
+        """The table for a terminal, without its title and its notes."""
         from rich.box import SIMPLE_HEAD
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        table = RichTable(
-            title=Text(self.title, style="bold") if self.title else None,
-            title_justify="left",
-            box=SIMPLE_HEAD,
-            pad_edge=False,
-        )
+        table = RichTable(box=SIMPLE_HEAD, pad_edge=False)
         for k, heading in enumerate(self.headings):
             text = k < self.left
             table.add_column(

@@ -94,7 +94,7 @@ def test_equal_runs_differ_in_nothing(folders):
         (
             {"model_args": "pretrained=x,fps=4.0,max_frames=64"},
             "frame sampling",
-            ["fps=2.0, max_frames=64", "fps=4.0, max_frames=64"],
+            ["fps=2.0", "fps=4.0"],
         ),
         ({"limit": 12}, "limit", ["limit None, offset 0", "limit 12, offset 0"]),
         ({"questions": 8}, "questions", ["12 of 12", "8 of 12"]),
@@ -103,6 +103,13 @@ def test_equal_runs_differ_in_nothing(folders):
 )
 def test_what_is_not_alike_is_found(folders, changed, name, values):
     assert group(folders({}, changed)).differing == {name: values}
+
+
+def test_only_what_differs_of_a_setting_is_told(folders):
+    second = {"fps": 2.0, "max_frames": 8, "min_pixels": 3}
+    arguments = ",".join(f"{name}={value}" for name, value in second.items())
+    found = group(folders({}, {"model_args": arguments})).differing
+    assert found == {"frame sampling": ["max_frames=64", "max_frames=8, min_pixels=3"]}
 
 
 def test_sampling_knows_what_is_only_about_speed():
@@ -116,7 +123,7 @@ def test_settings_of_a_task_of_upstream_are_there(tmp_path):
     write_upstream_run(tmp_path)
     (entry,) = read_entries([str(tmp_path)])
     found = settings_of(entry)
-    assert found["data"] == "path=OpenGVLab/MVBench"
+    assert found["data"] == {"path": "OpenGVLab/MVBench"}
     assert found["prompt"] == "-"
 
 

@@ -217,3 +217,22 @@ def test_the_recall_curve_counts_what_is_reached():
 def test_a_table_wants_a_cell_per_heading():
     with pytest.raises(ValueError, match="2 headings"):
         Table(("a", "b"), [("1",)])
+
+
+def test_several_benchmarks_begin_with_an_overview(two, tmp_path):
+    write_upstream_run(tmp_path / "c")
+    path = tmp_path / "out.md"
+    found = report(*two, tmp_path / "c", "--markdown", path)
+    lines = found.stdout.splitlines()
+    assert lines[0].split() == ["Overview"]
+    (grpo,) = [line for line in lines if line.strip().startswith("Charades-STA") and "grpo" in line]
+    assert grpo.split() == ["Charades-STA", "grpo", "12", "mIoU", "65.5±1.0", "0.0", "0.0"]
+    assert path.read_text(encoding="utf-8").startswith("## Overview")
+    assert "Overview" not in report(*two).stdout
+
+
+def test_long_names_do_not_widen_the_columns(tmp_path):
+    for name in ("a", "b"):
+        write_run(tmp_path / name, model=f"organisation/a-model-with-a-rather-long-name-{name}")
+    found = report(tmp_path / "a", tmp_path / "b").stdout
+    assert "second: a-model-with-a-rather-long-name-b; first: a-model" in found

@@ -45,15 +45,15 @@ def read_questions(run: TaskRun) -> dict[str, Question]:
         raise FileNotFoundError(
             f"no sample log of {run.task} beside {run.results}: run lmms-eval with --log_samples"
         )
-    rows = list(_lines(run.samples))
-    ids = [_id(row) for row in rows]
-    if len(set(ids)) < len(ids):  # ids of the data are not unique: their places are
-        ids = [f"{name} (row {row['doc_id']})" for name, row in zip(ids, rows, strict=True)]
-    if len(set(ids)) < len(ids):
+    # row by row, as a log with long responses is large
+    found = [(row["doc_id"], _question(row)) for row in _lines(run.samples)]
+    found.sort(key=lambda item: item[0])
+    if len({question.id for _, question in found}) < len(found):  # the data's ids are not unique
+        found = [(k, dataclasses.replace(q, id=f"{q.id} (row {k})")) for k, q in found]
+    questions = {question.id: question for _, question in found}
+    if len(questions) < len(found):
         raise ValueError(f"{run.samples} holds a question twice; remove the file and run again")
-    found = {name: _question(name, row) for name, row in zip(ids, rows, strict=True)}
-    order = {name: row["doc_id"] for name, row in zip(ids, rows, strict=True)}
-    return dict(sorted(found.items(), key=lambda item: order[item[0]]))
+    return questions
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -82,7 +82,7 @@ def _id(row: Mapping[str, Any]) -> str:
     return f"{row['doc_id']} {str(row.get('doc_hash', ''))[:12]}".strip()
 
 
-def _question(name: str, row: Mapping[str, Any]) -> Question:
+def _question(row: Mapping[str, Any]) -> Question:
     scores = {
         key: float(value)
         for key, value in row.items()
@@ -97,4 +97,4 @@ def _question(name: str, row: Mapping[str, Any]) -> Question:
                 category = dict(item["category"])
             if item.get("prompt"):
                 prompt = f"{item['prompt']} ({item.get('prompt_fingerprint', '?')})"
-    return Question(name, None if video is None else str(video), scores, category, prompt)
+    return Question(_id(row), None if video is None else str(video), scores, category, prompt)

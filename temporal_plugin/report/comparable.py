@@ -16,9 +16,10 @@ NOT_SAMPLING = frozenset(
         *("dtype", "device", "device_map", "batch_size", "attn_implementation", "backend"),
         *("use_cache", "use_flash_attention_2", "tensor_parallel_size", "gpu_memory_utilization"),
         *("data_parallel_size", "num_concurrent", "workers", "threads", "timeout", "retries"),
-        *("base_url", "api_key", "enforce_eager", "seed"),
+        *("base_url", "enforce_eager", "seed"),
     )
 )
+SECRET = ("key", "token", "secret", "password")
 
 
 Setting = str | Mapping[str, str]
@@ -82,7 +83,7 @@ def sampling(model_args: Any) -> dict[str, str]:
     return {
         str(name): str(value)
         for name, value in sorted(model_args.items())
-        if name not in NOT_SAMPLING
+        if name not in NOT_SAMPLING and not any(word in str(name).lower() for word in SECRET)
     }
 
 

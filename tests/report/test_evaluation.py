@@ -113,7 +113,7 @@ def test_only_what_differs_of_a_setting_is_told(folders):
 
 
 def test_sampling_knows_what_is_only_about_speed():
-    given = "pretrained=a,fps=2,device=cpu,dtype=float32,max_pixels=10,api_key=sk-1"
+    given = "pretrained=a,fps=2,device=cpu,dtype=float32,max_pixels=10,api_key=sk-1,hf_Token=t"
     assert sampling(given) == {"fps": "2", "max_pixels": "10"}
     assert sampling({"max_pixels": 10, "fps": 2, "batch_size": 3}) == sampling(given)
     assert sampling(None) == sampling("") == sampling(3) == {}

@@ -69,7 +69,7 @@ def _draw_recall(axis: Axes, group: Group) -> None:
     for level in (0.3, 0.5, 0.7):
         axis.axvline(level, color="#dddddd", linewidth=0.8, zorder=0)
     axis.set(xlabel="IoU at least", ylabel="share of questions", xlim=(0, 1), ylim=(0, 1))
-    _finish(axis, f"{group.title}: recall of the answer")
+    _finish(axis, f"{group.title}: R1 at every IoU")
 
 
 def _draw_metrics(axis: Axes, group: Group) -> None:

@@ -34,7 +34,7 @@ def average_precision(ious, threshold):
     points = []  # (true positives so far, precision)
     hits = 0
     for rank, row in enumerate(ious, 1):
-        for j in sorted(range(positives), key=lambda j: (-row[j], j)):
+        for j in sorted(range(positives), key=lambda j: (-row[j], -j)):
             if row[j] >= threshold and not taken[j]:
                 taken[j] = True
                 hits += 1

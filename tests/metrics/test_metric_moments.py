@@ -59,6 +59,9 @@ def test_the_best_free_window_is_taken():
     # the first overlaps both, the longer overlap wins and leaves the other one free
     assert average_precision([[0.6, 0.7], [0.0, 0.8]], 0.5) == 0.5
     assert average_precision([[0.6, 0.7], [0.8, 0.0]], 0.5) == 1.0
+    # of equal ones the later is taken
+    assert average_precision([[0.6, 0.6], [0.0, 0.8]], 0.5) == 0.5
+    assert average_precision([[0.6, 0.6], [0.8, 0.0]], 0.5) == 1.0
     # taken already: the window falls to its next best
     assert average_precision([[0.6, 0.7], [0.6, 0.8]], 0.5) == 1.0
 

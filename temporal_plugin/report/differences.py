@@ -22,6 +22,7 @@ class Difference:
         shared, only_first, only_second: numbers of questions.
         refused: why there are no rows, "" where there are.
         left_out: metrics that are no number for some question.
+        over: what the bootstrap draws, "videos" or "questions".
     """
 
     first: str
@@ -32,6 +33,7 @@ class Difference:
     only_second: int
     refused: str = ""
     left_out: tuple[str, ...] = ()
+    over: str = "videos"
 
     @property
     def questions(self) -> str:
@@ -74,13 +76,14 @@ def compare_entries(first: Entry, second: Entry, *, intersection: bool = False) 
     if not names:
         return dataclasses.replace(found, refused="no metric is common to both")
     videos = [question.video for question in before]
+    over = "questions" if None in videos else "videos"
     rows = paired_rows(
         [question.scores for question in before],
         [question.scores for question in after],
         names,
-        clusters=None if None in videos else videos,
+        clusters=videos if over == "videos" else None,
     )
-    return dataclasses.replace(found, rows=rows, left_out=left_out)
+    return dataclasses.replace(found, rows=rows, left_out=left_out, over=over)
 
 
 def _common(scores: Sequence) -> tuple[list[str], tuple[str, ...]]:

@@ -142,7 +142,7 @@ def difference_table(found: Difference) -> Table:
         title = f"{found.second} against {found.first}"
     if found.refused:
         return Table((), (), title=title, notes=[f"not compared: {found.refused}"], left=0)
-    notes = [f"{found.questions}; paired bootstrap over videos"]
+    notes = [f"{found.questions}; paired bootstrap over {found.over}"]
     if found.left_out:
         notes.append(f"no number for every question, left out: {', '.join(found.left_out)}")
     table = comparison.table(found.rows, ("metric", *names), HEADINGS)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Table:
     """Cells as people read them; the first `left` columns are text, the others numbers.
 
-    `dim`: numbers of rows that stand back (published results). `notes` follow the table.
+    `dim`: numbers of rows that stand back (published results). `notes` follow the table; a table
+    without headings is its notes.
     """
 
     headings: Sequence[str]
@@ -32,11 +33,11 @@ class Table:
     def markdown(self) -> str:
         """The table as Markdown, with its title as a heading and its notes as a list."""
         rules = ["---" if k < self.left else "---:" for k in range(len(self.headings))]
-        lines = [self.headings, rules, *self.rows]
+        lines = [self.headings, rules, *self.rows] if self.headings else []
         table = "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines)
         title = f"## {self.title}\n\n" if self.title else ""
         notes = "".join(f"- {' '.join(note.split())}\n" for note in self.notes)
-        return title + table + (f"\n{notes}" if notes else "")
+        return title + table + (f"\n{notes}" if notes and table else notes)
 
     def rich(self) -> RichTable:
         """The table for a terminal, without its title and its notes."""

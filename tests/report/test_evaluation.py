@@ -158,6 +158,7 @@ def test_the_same_questions_are_compared(folders):
     assert (rows["miou"].low, rows["miou"].high) == pytest.approx((0.4, 0.4))
     assert rows["r1@0.5"].before == 0.0 and rows["r1@0.5"].after == 1.0
     assert found.questions == "12 questions, the same in both"
+    assert found.over == "videos"
 
 
 def test_other_questions_are_refused_unless_asked(folders):
@@ -225,6 +226,7 @@ def test_tasks_of_upstream_are_compared_by_document(tmp_path):
     write_upstream_run(tmp_path / "b")
     found = compared([str(tmp_path / "a"), str(tmp_path / "b")])
     assert (found.shared, [row.metric for row in found.rows]) == (6, ["mme_score"])
+    assert found.over == "questions"
 
 
 # --- breakdowns

@@ -214,6 +214,16 @@ def test_the_recall_curve_counts_what_is_reached():
     assert (at[0.01], at[0.5], at[0.51], at[1.0]) == (0.75, 0.5, 0.25, 0.25)
 
 
+def test_a_refused_comparison_is_text_in_markdown(tmp_path):
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b", scores=random_scores(8))
+    path = tmp_path / "out.md"
+    report(tmp_path / "a", tmp_path / "b", "--markdown", path)
+    _, _, part = path.read_text(encoding="utf-8").partition("## tiny [b] against tiny [a]\n\n")
+    assert part.startswith("- not compared: the questions differ")
+    assert "|" not in part
+
+
 def test_a_table_wants_a_cell_per_heading():
     with pytest.raises(ValueError, match="2 headings"):
         Table(("a", "b"), [("1",)])

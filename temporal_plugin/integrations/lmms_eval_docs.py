@@ -113,7 +113,7 @@ def doc_to_target(doc: Mapping[str, str]) -> str:
 def process_results(doc: Mapping[str, str], results: Sequence[str]) -> dict[str, dict]:
     """Score one response; every question gets every metric, so that no denominator shrinks.
 
-    A failed request (its video could not be read) scores 0 and counts in `request_failure`, not
+    A failed request (its video could not be read, a server did not answer) scores 0 and counts in `request_failure`, not
     in `parse_failure`.
 
     Returns:
@@ -122,6 +122,8 @@ def process_results(doc: Mapping[str, str], results: Sequence[str]) -> dict[str,
     """
     sample = _measured(to_sample(doc))
     failed = failures.reason(sample.video)
+    if failed is None and not any(results):
+        failed = failures.request_reason(doc)
     response = "" if failed is not None or not results else results[0]
     prompt = load_prompt(doc["prompt"])
     answer = answers.parse(response, duration_seconds=sample.duration, contract=prompt.contract)

@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+
+class RequestFailed(Exception):
+    """A question cannot be scored for a reason that is not its answer: it fails, and counts."""
+
+
 _REASONS: dict[str, str] = {}
 _REQUESTS: dict[tuple, str] = {}
 

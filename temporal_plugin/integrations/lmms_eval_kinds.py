@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 
 from temporal_plugin import metrics
 from temporal_plugin.annotations.sample import Sample
-from temporal_plugin.answers import Answer
+from temporal_plugin.answers import Answer, contract_named
 from temporal_plugin.answers.choices import read_choice
 from temporal_plugin.integrations import lmms_eval_captions as captions
 from temporal_plugin.integrations import lmms_eval_keyframes as keyframes
+from temporal_plugin.integrations.lmms_eval_failures import RequestFailed
 from temporal_plugin.prompts import Prompt
-
-FAILURES = ("parse_failure", "refusal", "request_failure")
-"""Metrics of which less is better; each is a share of all questions."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Kind:
     @property
     def merits(self) -> tuple[str, ...]:
         """The metrics of which more is better."""
-        return tuple(key for key in self.keys if key not in FAILURES)
+        return tuple(key for key in self.keys if key not in metrics.LOWER_IS_BETTER)
 
     def lacks(self, sample: Sample) -> str | None:
         """What a sample lacks for this kind, or None."""
@@ -64,6 +62,8 @@ class Kind:
             return "it does not show the {options}"
         if shows_options and not self.asks_choice:
             return "it shows {options}, and there are none"
+        if self.name == "caption" and not contract_named(prompt.contract).asks_text:
+            return f"its contract {prompt.contract!r} asks for no words"
         return None
 
 
@@ -92,8 +92,11 @@ def _grounded_choice(answer: Answer, sample: Sample) -> dict[str, float]:
 
 def _search(answer: Answer, sample: Sample) -> dict[str, float]:
     found = keyframes.predicted(answer)
-    truth = keyframes.true_seconds(sample)
-    seen = keyframes.pictures(sample.video, found), keyframes.pictures(sample.video, truth)
+    try:
+        truth = keyframes.true_seconds(sample)
+        seen = keyframes.pictures(sample.video, found), keyframes.pictures(sample.video, truth)
+    except ValueError as error:  # a VideoError: it could be read when the model was asked
+        raise RequestFailed(f"its frames cannot be compared: {error}") from error
     return {
         **_choice(answer, sample),
         **metrics.temporal_search_item(found, truth),
@@ -103,13 +106,9 @@ def _search(answer: Answer, sample: Sample) -> dict[str, float]:
 
 SEARCH_KEYS = (
     "accuracy",
-    "temporal_precision",
-    "temporal_recall",
-    "temporal_f1",
-    "visual_precision",
-    "visual_recall",
-    "parse_failure",
-    "refusal",
+    *metrics.SEARCH_KEYS,
+    *metrics.VISUAL_SEARCH_KEYS,
+    *(key for key in metrics.CHOICE_KEYS if key != "accuracy"),
 )
 
 KINDS = {

@@ -113,8 +113,8 @@ def doc_to_target(doc: Mapping[str, str]) -> str:
 def process_results(doc: Mapping[str, str], results: Sequence[str]) -> dict[str, dict]:
     """Score one response; every question gets every metric, so that no denominator shrinks.
 
-    A failed request (its video could not be read, a server did not answer) scores 0 and counts in `request_failure`, not
-    in `parse_failure`.
+    A failed request (its video could not be read, a server did not answer) scores 0 and counts in
+    `request_failure`, not in `parse_failure`.
 
     Returns:
         For each metric an item `{"score": value in [0, 1], "video": cluster}`; that of

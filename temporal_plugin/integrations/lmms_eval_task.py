@@ -12,6 +12,7 @@ from loguru import logger
 
 from temporal_plugin import prompts
 from temporal_plugin.integrations import lmms_eval_failures as failures
+from temporal_plugin.integrations import lmms_eval_time_loss as time_loss
 from temporal_plugin.integrations.lmms_eval_docs import to_doc, to_sample
 from temporal_plugin.integrations.lmms_eval_source import (
     BAD_VIDEO_SETTING,
@@ -61,7 +62,11 @@ class GroundingTask(ConfigurableMessagesTask):
         """
         limit = int(limit) if limit else None
         docs = create_iterator(self.eval_docs, 0, 1, limit=limit, offset=offset)
-        check_videos([to_sample(doc) for doc in docs], self.source.on_bad_video)
+        samples = [to_sample(doc) for doc in docs]
+        check_videos(samples, self.source.on_bad_video)
+        time_loss.warn_once(
+            getattr(self, "args", None), clips=any(sample.clip for sample in samples)
+        )
         checkpoint = checkpoint_of(getattr(self, "args", None))
         if checkpoint is not None:
             prompts.warn_on_mismatch(checkpoint, prompts.load(self.source.prompt))

@@ -25,6 +25,9 @@ LISTED = 20
 _surveyed: dict[tuple, Any] = {}
 """What was found at each file of this size and age: the tasks of a run share videos."""
 
+_read: dict[tuple, list[tuple[str, Sample]]] = {}
+"""The samples of each task: they are checked before the model is loaded, and asked after it."""
+
 
 @dataclass
 class _Found:
@@ -75,11 +78,18 @@ def _check_task(
 
 
 def read(source: Source, kind: Kind) -> list[tuple[str, Sample]]:
-    """`Source.read`, each sample fit for the kind of task.
+    """`Source.read`, each sample fit for the kind of task; read once per run.
 
     Raises:
         ValueError: samples lack something; names the first of them.
     """
+    key = (repr(source), str(source.root), kind.name, _version(str(source.annotation_file())))
+    if key not in _read:
+        _read[key] = _fit(source, kind)
+    return _read[key]
+
+
+def _fit(source: Source, kind: Kind) -> list[tuple[str, Sample]]:
     samples = source.read()
     faults = [(sample.id, kind.lacks(sample)) for _, sample in samples]
     faults = [(name, lack) for name, lack in faults if lack is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -136,21 +137,23 @@ class Source:
             ValueError: no question at all, or a row with a clip and no policy.
         """
         path, folder = self.annotation_file(), self.video_folder()
-        left_out = _LeftOut(path)
+        left_out, clips = _LeftOut(path), Counter()
         rows = annotations.read(self.format, path, on_error=left_out, **self.reader)
         samples = [
-            (row.video, self._completed(replace(row, video=str(folder / row.video))))
+            (row.video, self._completed(replace(row, video=str(folder / row.video)), clips))
             for row in rows
             if all(row.extra.get(name) in values for name, values in self.keep.items())
         ]
         left_out.report()
+        for what, number in clips.items():
+            logger.warning("%s: %s (clip: %s) in %d rows", path, what, self.clip, number)
         if not samples:
             raise ValueError(f"{path} holds no question that can be asked")
         return samples
 
-    def _completed(self, sample: Sample) -> Sample:
-        """The sample under the clip policy, with its subtitles."""
-        sample = self._clipped(sample)
+    def _completed(self, sample: Sample, clips: Counter[str]) -> Sample:
+        """The sample under the clip policy, with its subtitles; contradictions are counted."""
+        sample = self._clipped(sample, clips)
         if self.subtitles is None:
             return sample
         file = (self.root / self.subtitles / Path(sample.video).stem).with_suffix(".srt")
@@ -158,7 +161,7 @@ class Source:
             return sample
         return replace(sample, extra={**sample.extra, subtitles.KEY: subtitles.read(file)})
 
-    def _clipped(self, sample: Sample) -> Sample:
+    def _clipped(self, sample: Sample, clips: Counter[str]) -> Sample:
         """The sample under the clip policy; our own formats' clips are to be cut by definition."""
         if sample.clip is None or (self.clip is None and self.format in OWN_FORMATS):
             return sample
@@ -169,7 +172,7 @@ class Source:
             )
         settled, contradiction = clip_policy.settle(sample, self.clip)
         if contradiction is not None:
-            logger.warning("%s: %s (clip: %s)", sample.id, contradiction, self.clip)
+            clips[contradiction] += 1
         return settled
 
 

@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
+
+from temporal_plugin.integrations.lmms_eval_source import Source
+from temporal_plugin.resources import resource_dir
 
 READERS_FOLDER = Path(__file__).parents[1] / "resources" / "annotations" / "readers"
 
 # file below the data root -> the fixture that it is a copy of
 COPIES = {
-    "charades_sta/charades_sta_test.json": "../charades_sta.json",
     "activitynet/val_2.json": "activitynet_captions.json",
     "qvhighlights/highlight_val_release.jsonl": "qvhighlights.jsonl",
     "timelens_bench/charades-timelens.json": "charades-timelens.json",
@@ -45,7 +48,18 @@ MVBENCH = (
     *("moving_count", "moving_direction", "object_existence", "object_interaction"),
     *("object_shuffle", "scene_transition", "state_change", "unexpected_action"),
 )
-SRT = "1\n00:00:01,500 --> 00:00:03,000\n<i>Three</i> pans &amp; a lid\n\n2\n00:01:00,000 --> 00:01:02,000\nWell\n"
+CHARADES = {
+    "AB123": {"duration": 12.0, "timestamps": [[0, 4.5], [6, 12]], "sentences": ["a", "b"]},
+    "CD456": {"duration": 11.5, "timestamps": [[2.5, 9.25]], "sentences": ["a person {waves}."]},
+}
+SRT = """1
+00:00:01,500 --> 00:00:03,000
+<i>Three</i> pans &amp; a lid
+
+2
+00:01:00,000 --> 00:01:02,000
+Well
+"""
 SECONDS = {"KT004": 31, "KT005": 31, "tinyfilm007": 154, "tinyfilm008": 41}
 """Lengths of the videos in which windows lie, in seconds; others have 12."""
 
@@ -61,6 +75,7 @@ def write_annotations(root: Path) -> Path:
         shutil.copy(READERS_FOLDER / fixture, root / name)
     for name, fixture in PARQUETS.items():
         pq.write_table(pa.Table.from_pylist(rows_of(fixture)), _place(root / name))
+    _write(root / "charades_sta/charades_sta_test.json", CHARADES)
     _write(root / "tvgbench/tvgbench.json", tvgbench())
     _write(root / "longvideobench/lvb_val.json", long_video_bench())
     for task in MVBENCH:
@@ -89,6 +104,40 @@ def mvbench(task):
     if task == "episodic_reasoning":
         rows = [{**row, "video": row["video"].removesuffix(".mp4")} for row in rows]
     return rows
+
+
+class _Yaml(yaml.SafeLoader):
+    """Reads `!function a.b.c` as the string a.b.c."""
+
+
+_Yaml.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+
+
+def load_task(path: Path) -> dict:
+    """A task's YAML with what it includes, as text: nothing is imported."""
+    config = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
+    if "include" in config:
+        config = {**load_task(path.parent / config.pop("include")), **config}
+    return config
+
+
+def task_files() -> list[Path]:
+    """The YAML files of our tasks, groups left out."""
+    files = sorted(resource_dir("lmms_tasks").rglob("*.yaml"))
+    return [path for path in files if "group" not in load_task(path)]
+
+
+def source(config: dict) -> Source:
+    """Where a task's questions come from."""
+    text = json.dumps(config["dataset_kwargs"]).replace("{name}", config.get("dataset_name", ""))
+    return Source.from_mapping(json.loads(text), task=config["task"])
+
+
+def video_paths() -> set[str]:
+    """The videos of all benchmarks below the data root."""
+    configs = [load_task(path) for path in task_files()]
+    sources = [source(config) for config in configs if "demo" not in config["task"]]
+    return {sample.video for each in sources for _, sample in each.read()}
 
 
 def write_videos(paths, write_video, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ def read(source: Source, kind: Kind) -> list[tuple[str, Sample]]:
     Raises:
         ValueError: samples lack something; names the first of them.
     """
-    key = (repr(source), str(source.root), kind.name, _version(str(source.annotation_file())))
+    version = _version(str(source.annotation_file()))
+    key = (repr(replace(source, prompt="")), str(source.root), kind.name, version)
     if key not in _read:
         _read[key] = _fit(source, kind)
     return _read[key]

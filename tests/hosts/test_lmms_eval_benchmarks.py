@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,24 @@ def gold_path(tmp_path):
     return str(folder)
 
 
+@pytest.fixture
+def users_tasks(all_data, tmp_path):
+    """A folder with the YAML that docs/tasks.md shows and one that repeats it, with their data."""
+    text = (Path(__file__).parents[2] / "docs/tasks.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(task: .*?)^```", text, re.M | re.S)
+    (row,) = re.findall(r"^```json\n(.*?)^```", text, re.M | re.S)
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "my_videos.yaml").write_text(example)
+    (folder / "my_repeats.yaml").write_text(
+        "include: my_videos.yaml\ntask: my_repeats\nrepeats: 3\n"
+    )
+    (all_data / "my_videos").mkdir(exist_ok=True)
+    (all_data / "my_videos/test.jsonl").write_text(row)
+    shutil.copy(all_data / "charades_sta/videos/AB123.mp4", all_data / "my_videos/a.mp4")
+    return str(folder)
+
+
 def python_path(*folders):
     return ":".join([*folders, str(Path(__file__).parents[2])])
 
@@ -112,17 +131,21 @@ def judge(openai_server):
     }
 
 
-def test_the_truth_scores_one_in_every_task_and_style(lmms_eval, all_data, gold_path, judge):
-    tasks = f"temporal_all,temporal_all_think,{CAPTIONS},temporal_grounding_charades"
+def test_the_truth_scores_one_in_every_task_and_style(
+    lmms_eval, all_data, gold_path, judge, users_tasks
+):
+    mine = "my_videos,my_repeats"
+    tasks = f"temporal_all,temporal_all_think,{CAPTIONS},temporal_grounding_charades,{mine}"
     output, out = lmms_eval(
         *("--model", "gold", "--tasks", tasks, "--log_samples"),
         TEMPORAL_PLUGIN_DATA=str(all_data),
+        TEMPORAL_PLUGIN_TASKS=users_tasks,
         PYTHONPATH=python_path(gold_path),
         **judge,
     )
     assert list(out.rglob("*_results.json")), output[-6000:]
     found = task_results(out)
-    assert len(found) == 40 * 2 + 2
+    assert len(found) == 40 * 2 + 4
     for task, scores in found.items():
         for name, value in scores.items():
             if name in ("task", "questions") or name.startswith("questions/"):
@@ -135,6 +158,9 @@ def test_the_truth_scores_one_in_every_task_and_style(lmms_eval, all_data, gold_
         assert scores["questions"] >= 1
         assert len(read_samples(out, task=task)) == scores["questions"]
     check_breakdowns(found)
+    assert found["my_videos"]["miou/kitchen"] == 1.0
+    (row,) = read_samples(out, task="my_repeats")
+    assert len(row["responses"]) == len(row["predictions"]) == 3
     assert read_results(out, task="temporal_qa_mvbench")["accuracy"] == 1.0
 
 

@@ -81,6 +81,6 @@ def with_categories(
             whole = items[name]
             short = {"score": whole["score"], "video": whole["video"]}
             parts[f"{name}/{value}"] = short if is_mine else None
-        counted = {"score": 1.0, "video": items[merits[0]]["video"]}
+        counted = {"video": items[merits[0]]["video"]}  # a count has no standard error
         parts[f"{QUESTIONS}/{value}"] = counted if is_mine else None
     return {**parts, **items}

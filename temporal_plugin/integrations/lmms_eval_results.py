@@ -12,6 +12,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+COUNTS = "questions/"
+"""Beginning of the metrics that count a category's questions; they have no standard error."""
+
 
 def read_results(output_dir: str | Path, *, task: str | None = None) -> dict[str, Any]:
     """The aggregate metrics of the newest run below `output_dir`.
@@ -33,7 +36,7 @@ def read_results(output_dir: str | Path, *, task: str | None = None) -> dict[str
     for key, value in run["results"][task].items():
         name, _, _ = key.partition(",")
         metric = name.removesuffix("_stderr_clustered")
-        if metric != name:
+        if metric != name and not name.startswith(COUNTS):
             found[f"{metric}_stderr"] = value if isinstance(value, float) else None
         elif "," in key and "_stderr" not in name:
             found[name] = value

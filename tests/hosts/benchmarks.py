@@ -61,8 +61,12 @@ SRT = """1
 Well
 """
 DEMO = "temporal_grounding_demo"  # its data come from the demo
-SECONDS = {"KT004": 31, "KT005": 31, "tinyfilm007": 154, "tinyfilm008": 41}
-"""Lengths of the videos in which windows lie, in seconds; others have 12."""
+SECONDS = {
+    **dict.fromkeys(("KT004", "KT005", "11@N01_1_aa", "11@N01_2_bb", "22@N02_3_cc"), 31),
+    "tinyfilm007": 154,
+    "tinyfilm008": 41,
+}
+"""Lengths in seconds of videos of which the annotations tell only parts; others have 12."""
 
 
 def rows_of(name):
@@ -122,10 +126,11 @@ def load_task(path: Path) -> dict:
     return config
 
 
-def task_files() -> list[Path]:
-    """The YAML files of our tasks, groups left out."""
-    files = sorted(resource_dir("lmms_tasks").rglob("*.yaml"))
-    return [path for path in files if "group" not in load_task(path)]
+def benchmark_tasks() -> list[dict]:
+    """The YAML of our tasks, groups and those that are of no benchmark left out."""
+    found = map(load_task, sorted(resource_dir("lmms_tasks").rglob("*.yaml")))
+    names = ("temporal_grounding_", "temporal_qa_", "temporal_grounded_", "temporal_search_")
+    return [it for it in found if str(it["task"]).startswith(names) and it["task"] != DEMO]
 
 
 def source(config: dict) -> Source:
@@ -136,8 +141,7 @@ def source(config: dict) -> Source:
 
 def video_paths() -> set[str]:
     """The videos of all benchmarks below the data root."""
-    configs = [load_task(path) for path in task_files()]
-    sources = [source(config) for config in configs if config["task"] != DEMO]
+    sources = map(source, benchmark_tasks())
     return {sample.video for each in sources for _, sample in each.read()}
 
 

@@ -69,6 +69,7 @@ def add_tasks() -> bool:
         return False
     # It is imported after the model registry that loads this entry point, if at all.
     when_imported("lmms_eval.tasks", lambda module: _patch(module.TaskManager))
+    when_imported("lmms_eval.evaluator", lambda _: _check_before_loading())
     return True
 
 
@@ -84,7 +85,7 @@ def _index_our_tasks(manager: type[TaskManager]) -> None:
 
     @wraps(upstream)
     def initialize_tasks(self, include_path=None, include_defaults=True):
-        _check_before_loading()  # only now lmms_eval.evaluator is whole
+        _check_before_loading()  # where evaluator itself loads our entry point: now it is whole
         index = upstream(self, include_path=include_path, include_defaults=include_defaults)
         if not include_defaults:  # a caller that wants its own folder only
             return index

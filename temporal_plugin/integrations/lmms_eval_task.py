@@ -19,6 +19,7 @@ from temporal_plugin.integrations import lmms_eval_breakdown as breakdown
 from temporal_plugin.integrations import lmms_eval_captions as captions
 from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_preflight as preflight
+from temporal_plugin.integrations import lmms_eval_time_loss as time_loss
 from temporal_plugin.integrations.lmms_eval_config import complete, source_of
 from temporal_plugin.integrations.lmms_eval_docs import to_doc, to_sample
 from temporal_plugin.integrations.lmms_eval_kinds import KINDS
@@ -84,7 +85,9 @@ class TemporalTask(ConfigurableMessagesTask):
             captions.require_judge(self.config.task)
         preflight.check_videos(samples, self.source.on_bad_video)
         self._add_categories(samples)
-        checkpoint = checkpoint_of(getattr(self, "args", None))
+        args = getattr(self, "args", None)
+        time_loss.warn_once(args, clips=any(sample.clip for sample in samples))
+        checkpoint = checkpoint_of(args)
         if checkpoint is not None:
             prompts.warn_on_mismatch(checkpoint, prompts.load(self.source.prompt))
         super().build_all_requests(limit=limit, offset=offset, **options)

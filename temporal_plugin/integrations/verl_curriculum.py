@@ -151,8 +151,8 @@ def read_steps(folder: str | Path) -> dict[int, dict[str, Any]]:
     """The lines of `STEPS_FILE` by step; of a step that was done twice the later one."""
     text = (Path(folder) / STEPS_FILE).read_text("utf-8")
     # the last line of a killed run may be unfinished
-    lines = [json.loads(line) for line in text.split("\n")[:-1]]
-    return dict(sorted((line["step"], line) for line in lines))
+    found = {line["step"]: line for line in map(json.loads, text.split("\n")[:-1])}
+    return dict(sorted(found.items()))
 
 
 def stored_difficulty(rows: Iterable[Mapping[str, Any]], path: str | None) -> dict[str, float]:

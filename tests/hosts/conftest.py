@@ -11,6 +11,8 @@ import pytest
 
 # tiny models need no GPU; verl must be told before anything imports it
 os.environ.setdefault("VERL_PLATFORM", "cpu")
+#: until a host is taken for hung; give more where others use the machine too
+HOST_SECONDS = float(os.environ.get("TEMPORAL_PLUGIN_TEST_SECONDS", "900"))
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +82,7 @@ def start_host(module: str, *arguments: str, folder: Path, **environment: str):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=HOST_SECONDS,
         check=False,
     )
 
@@ -112,6 +114,12 @@ def _verl_command(folder: Path, *overrides: str) -> tuple[list[str], dict[str, s
     arguments = ["verl.trainer.main_ppo", "--config-name", "tiny_cpu", *few, *overrides]
     log = folder / "metrics.jsonl"
     return arguments, {"VERL_PLATFORM": "cpu", "VERL_FILE_LOGGER_PATH": str(log)}
+
+
+@pytest.fixture(scope="session")
+def host_seconds() -> float:
+    """How long a host may take."""
+    return HOST_SECONDS
 
 
 @pytest.fixture

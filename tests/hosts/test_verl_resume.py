@@ -49,7 +49,7 @@ def overrides(tmp_path_factory, write_video, tiny_model):
     ]  # fmt: skip
 
 
-def run_until_killed(folder, arguments, environment):
+def run_until_killed(folder, arguments, environment, seconds):
     """Starts verl and, once a step after the checkpoint is done, kills all of its processes."""
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
@@ -59,10 +59,10 @@ def run_until_killed(folder, arguments, environment):
         stderr=subprocess.STDOUT,
     )
     steps = folder / "checkpoints" / STEPS_FILE
-    deadline = time.monotonic() + 900
+    deadline = time.monotonic() + seconds
     while not steps.exists() or max(read_steps(steps.parent), default=0) < KILLED_AFTER:
         assert process.poll() is None, (folder / "output.txt").read_text()[-3000:]
-        assert time.monotonic() < deadline, "no step within 15 minutes"
+        assert time.monotonic() < deadline, "too slow, or hung"
         time.sleep(0.1)
     family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     for member in family:
@@ -75,14 +75,15 @@ def drawn_and_earned(step):
     return [(sample["id"], sample["scores"]) for sample in step["samples"]]
 
 
-def test_a_killed_run_resumes_exactly(verl, verl_command, overrides, tmp_path):
+def test_a_killed_run_resumes_exactly(verl, verl_command, host_seconds, overrides, tmp_path):
     status, output, metrics = verl(tmp_path / "unbroken", *overrides)
     assert status == 0, output[-3000:]
     unbroken = read_steps(tmp_path / "unbroken/checkpoints")
     assert list(unbroken) == list(range(1, STEPS + 1))
 
     (tmp_path / "broken").mkdir()
-    run_until_killed(tmp_path / "broken", *verl_command(tmp_path / "broken", *overrides))
+    command = verl_command(tmp_path / "broken", *overrides)
+    run_until_killed(tmp_path / "broken", *command, seconds=host_seconds)
     checkpoints = tmp_path / "broken/checkpoints"
     assert (checkpoints / "latest_checkpointed_iteration.txt").read_text() == str(SAVED)
     assert (checkpoints / f"global_step_{SAVED}" / STATE_FILE).is_file()

@@ -154,3 +154,32 @@ def test_every_rollout_has_a_seed_of_its_own():
 @pytest.mark.parametrize(("temperature", "run_seed"), [(0, 5), (1.0, None)])
 def test_greedy_and_unseeded_rollouts_have_none(temperature, run_seed):
     assert "seed" not in seeded({"temperature": temperature}, run_seed, PROMPT)
+
+
+def verls_own_order(state=None):
+    """verl's dataloader of ten rows in batches of three, as its trainer asks it."""
+    from omegaconf import OmegaConf
+    from torchdata.stateful_dataloader import StatefulDataLoader
+    from verl.trainer.ppo.utils import create_rl_sampler
+
+    sampler = create_rl_sampler(OmegaConf.create({"shuffle": True, "seed": 3}), range(10))
+    loader = StatefulDataLoader(
+        range(10), batch_size=3, drop_last=True, collate_fn=list, sampler=sampler
+    )
+    if state is not None:
+        loader.load_state_dict(state)
+    while True:
+        for batch in iter(loader):
+            yield batch, loader
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 7])
+def test_without_a_curriculum_verls_own_order_resumes(steps):
+    """In mid-epoch and at its end; where upstream breaks this, runs without a curriculum suffer."""
+    unbroken = verls_own_order()
+    for _ in range(steps):
+        _, loader = next(unbroken)
+    state = loader.state_dict()
+    after = [next(unbroken)[0] for _ in range(5)]
+    resumed = verls_own_order(state)
+    assert [next(resumed)[0] for _ in range(5)] == after

@@ -20,6 +20,7 @@ from temporal_plugin.integrations.verl_curriculum import (
 )
 from temporal_plugin.integrations.verl_rollout_seed import seeded
 
+pytestmark = pytest.mark.slow  # importing the host takes longer than all the fast tests
 ROWS = [{"id": f"s{n}", "extra": {"difficulty": n / 10}} for n in range(10)]
 
 

@@ -66,8 +66,12 @@ def read_samples(output_dir: str | Path, *, task: str | None = None) -> list[dic
     }
     if not logs:
         raise FileNotFoundError(f"no sample log beside {results}: run lmms-eval with --log_samples")
-    path = logs[_choose(list(logs), task, results)]
-    lines = path.read_text(encoding="utf-8").split("\n")  # U+2028 is no line end in JSON
+    return read_log(logs[_choose(list(logs), task, results)])
+
+
+def read_log(path: str | Path) -> list[dict[str, Any]]:
+    """The questions of one sample log, as `read_samples` gives them."""
+    lines = Path(path).read_text(encoding="utf-8").split("\n")  # U+2028 is no line end in JSON
     rows = sorted((json.loads(line) for line in lines if line), key=lambda row: row["doc_id"])
     return [_sample(row) for row in rows]
 

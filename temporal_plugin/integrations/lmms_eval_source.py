@@ -26,6 +26,8 @@ BAD_VIDEO_SETTING = "TEMPORAL_PLUGIN_ON_BAD_VIDEO"
 """Environment variable that overrules a task's `on_bad_video`."""
 
 ON_BAD_VIDEO = ("error", "count_as_failure")
+DATA_CONFIG = "data_config"
+"""As `format`: the annotation file is what training takes, a data config or Samples."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Source:
     Attributes:
         format: a name in `annotations.READERS`, or `module:function`.
         annotations: the annotation file; of several, the first that exists. Relative paths are
-            below the data root (`DATA_SETTING`).
+            below the data root (`DATA_SETTING`). `$NAME` is the path that this environment
+            variable holds.
         videos: the folder that the annotated video paths are relative to; by default that of
             the annotation file.
         data_root: the folder that relative paths start from, in place of `DATA_SETTING`.
@@ -94,6 +97,7 @@ class Source:
                 f"task {task}: dataset_kwargs has unknown keys {unknown} and lacks {missing}; "
                 f"allowed: {', '.join(allowed)}"
             )
+        settings["annotations"] = _from_environment(settings["annotations"], task)
         if os.environ.get(BAD_VIDEO_SETTING):
             settings["on_bad_video"] = os.environ[BAD_VIDEO_SETTING]
         return cls(**settings)
@@ -137,6 +141,8 @@ class Source:
             ValueError: no question at all, or a row with a clip and no policy.
         """
         path, folder = self.annotation_file(), self.video_folder()
+        if self.format == DATA_CONFIG:
+            return [(sample.video, sample) for sample in annotations.load_samples(path)]
         left_out, clips = _LeftOut(path), Counter()
         rows = annotations.read(self.format, path, on_error=left_out, **self.reader)
         samples = [
@@ -194,6 +200,19 @@ class _LeftOut:
             logger.warning(
                 "%s: %d rows left out (%s), first: %s", self.path, len(found), reason, found[0]
             )
+
+
+def _from_environment(names: Any, task: str) -> Any:
+    """The annotation file, where `$NAME` names an environment variable that holds its path."""
+    if not isinstance(names, str) or not names.startswith("$"):
+        return names
+    path = os.environ.get(names[1:])
+    if not path:
+        raise ValueError(
+            f"task {task}: set the environment variable {names[1:]} to a data config (.yaml) or "
+            "samples (.jsonl)"
+        )
+    return str(Path(path).absolute())  # of the folder in which the command is given
 
 
 def data_root() -> Path:

@@ -141,6 +141,8 @@ def process_results(doc: Mapping[str, str], results: Sequence[Any]) -> dict[str,
     kind = KINDS[doc.get("kind", "grounding")]
     responses = _responses(results)
     failed = failures.reason(sample.video)
+    if failed is None and results and results[0] == []:
+        failed = "it was never asked: the run's token budget was spent"
     if failed is None and not any(responses):
         failed = failures.request_reason(doc)
     if failed is not None:

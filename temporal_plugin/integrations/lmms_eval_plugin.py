@@ -86,10 +86,10 @@ def _index_our_tasks(manager: type[TaskManager]) -> None:
     @wraps(upstream)
     def initialize_tasks(self, include_path=None, include_defaults=True):
         _check_before_loading()  # where evaluator itself loads our entry point: now it is whole
-        index = upstream(self, include_path=include_path, include_defaults=include_defaults)
         if not include_defaults:  # a caller that wants its own folder only
-            return index
-        ours, theirs = task_index.own_tasks(self), task_index.users_tasks(self)
+            return upstream(self, include_path=include_path, include_defaults=False)
+        theirs, ours = task_index.users_tasks(self), task_index.own_tasks(self)
+        index = upstream(self, include_path=include_path, include_defaults=True)
         for name in sorted(theirs.keys() & {**ours, **index}.keys()):
             _say_hidden(name)
         known = {**theirs, **ours, **index}

@@ -61,7 +61,10 @@ class TemporalTask(ConfigurableMessagesTask):
         self.dataset_no_image = self.dataset
 
     def _prepare_metric_and_aggregation(self) -> None:
-        """The metrics of the kind, in place of a `metric_list`."""
+        """The metrics of the kind; a task with a `metric_list` has that, as lmms-eval takes it."""
+        if self.config.metric_list is not None:
+            super()._prepare_metric_and_aggregation()
+            return
         names = (*self.kind.keys, REQUEST_FAILURE)
         self._metric_fn_list = dict.fromkeys(names)
         self._metric_fn_kwargs = {name: {} for name in names}
@@ -127,6 +130,8 @@ class TemporalTask(ConfigurableMessagesTask):
         if self.config.process_results is None:  # --predict_only
             return super().process_results(doc, results)
         items = self.config.process_results(doc, results)
+        if self.kind.details not in items:  # a function of the user's own
+            return items
         mine = breakdown.categories_of(to_sample(doc), self.source.categories)
         items[self.kind.details]["category"] = mine
         return breakdown.with_categories(items, self.kind.merits, mine, self.categories)

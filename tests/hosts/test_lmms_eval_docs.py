@@ -157,7 +157,14 @@ def test_repeats_are_averaged_and_all_logged():
     assert details["response"] == texts[0]
 
 
-@pytest.mark.parametrize("results", [[], [None], [[]], [[None]]])
+def test_a_question_that_was_never_asked_is_a_failed_request():
+    doc = docs.to_doc(SAMPLE, "a.mp4", "answer")
+    found = docs.process_results(doc, [[]])
+    assert (scores(found)["request_failure"], scores(found)["parse_failure"]) == (1.0, 0.0)
+    assert "never asked" in found["miou"]["problem"]
+
+
+@pytest.mark.parametrize("results", [[], [None], [[None]]])
 def test_no_response_at_all_is_a_parse_failure(results):
     doc = docs.to_doc(SAMPLE, "a.mp4", "answer")
     assert scores(docs.process_results(doc, results))["parse_failure"] == 1.0

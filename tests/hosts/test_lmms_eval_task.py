@@ -130,6 +130,19 @@ def test_rows_of_another_kind_are_refused(config):
         GroundingTask(config)
 
 
+@pytest.mark.slow
+def test_a_task_can_bring_metrics_of_its_own(config):
+    own = {
+        **config,
+        "process_results": lambda doc, results: {"length": len(results[0])},
+        "metric_list": [{"metric": "length", "aggregation": max, "higher_is_better": True}],
+    }
+    task = ChoiceTask(own)
+    task.build_all_requests(limit=1)
+    assert answered(task, ["four"]) == [{"length": 4}]
+    assert task.aggregation()["length"]([4]) == 4
+
+
 def test_every_class_has_its_kind():
     assert sorted(each.KIND for each in CLASSES.values()) == [
         *("caption", "choice", "grounded_choice", "grounding", "moment", "search")

@@ -1,5 +1,6 @@
 """Real runs of `python -m lmms_eval` on CPU. lmms-eval exits with 0 even after an error."""
 
+import json
 import math
 import shutil
 
@@ -116,18 +117,37 @@ def test_a_task_of_the_users_own(ours, data_root, tmp_path):
         read_results(out)
 
 
+@pytest.fixture
+def a_choice(broken_root, tmp_path):
+    """A folder with a task of one multiple-choice question."""
+    row = {"id": "c", "task": "choice", "video": "V0.mp4", "query": "which?", "answer": "B"}
+    (broken_root / "choice.jsonl").write_text(json.dumps({**row, "options": ["a cat", "a dog"]}))
+    (tmp_path / "choices").mkdir()
+    (tmp_path / "choices/a_choice.yaml").write_text(
+        "task: a_choice\n"
+        "class: !function temporal_plugin.integrations.lmms_eval_task.ChoiceTask\n"
+        "dataset_kwargs:\n"
+        "  format: jsonl\n"
+        "  annotations: choice.jsonl\n"
+        "  videos: demo/videos\n"
+    )
+    return str(tmp_path / "choices")
+
+
 @pytest.mark.parametrize("flags", [(), ("--force_simple",)], ids=["chat", "simple"])
-def test_upstreams_model_class_runs_our_task(
-    tiny_model, lmms_eval, broken_root, sampling_settings, flags
+def test_upstreams_model_class_runs_our_tasks(
+    tiny_model, lmms_eval, broken_root, sampling_settings, a_choice, flags
 ):
     settings = {name: value for name, value in sampling_settings.items() if name != "max_frames"}
     model_args = as_arguments(pretrained=tiny_model("qwen2_5_vl"), device_map="cpu", **settings)
     _, out = lmms_eval(
-        *("--model", "qwen2_5_vl", "--model_args", model_args),
-        *("--tasks", "temporal_plugin_charades", *COMMON, *flags),
+        *("--model", "qwen2_5_vl", "--model_args", model_args, "--include_path", a_choice),
+        *("--tasks", "temporal_plugin_charades,a_choice", *COMMON, *flags),
         TEMPORAL_PLUGIN_DATA=str(broken_root),
         TEMPORAL_PLUGIN_ON_BAD_VIDEO="count_as_failure",
     )
-    results = read_results(out)
+    results = read_results(out, task="temporal_plugin_charades")
     assert results["questions"] == 5
     assert results["request_failure"] == 0.6
+    (row,) = read_samples(out, task="a_choice")
+    assert (row["request_failed"], row["letter"]) == (False, "B")

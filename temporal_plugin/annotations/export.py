@@ -35,6 +35,13 @@ FORMATS: dict[str, Row] = {
     "jsonl": sample_row,
     "lmms_eval": sample_row,
 }
+TASK_CLASSES = {
+    "grounding": "GroundingTask",
+    "choice": "ChoiceTask",
+    "grounded_choice": "GroundedChoiceTask",
+    "open": "CaptionTask",
+}
+"""`Sample.task` -> the class of `integrations.lmms_eval_task` that asks it."""
 SUFFIXES = {"verl": (".parquet", ".jsonl"), "easyr1": (".parquet", ".jsonl")}
 EXAMPLES = 3
 
@@ -71,7 +78,7 @@ def export(
         ImportError: pyarrow is not installed (only for .parquet).
     """
     out = Path(out)
-    _check(to, out)
+    _check(to, out, samples)
     folder = None if relative_to is None else Path(relative_to).resolve()
     clips = to == "verl" and any(sample.clip is not None for sample in samples)
     target = Target(prompt, folder, clips)
@@ -82,7 +89,7 @@ def export(
         done.rows = write_rows(part, out.suffix, rows, clips=clips)
         _refuse(done, to, skip)
     if to == "lmms_eval":
-        done.files += _write_task(out, prompt)
+        done.files += _write_task(out, prompt, samples[0].task)
     if to == "llamafactory":
         done.files.append(out.with_name("dataset_info.json"))
         _write_dataset_info(done.files[-1], out)
@@ -91,12 +98,21 @@ def export(
     return done
 
 
-def _check(to: str, out: Path) -> None:
+def _check(to: str, out: Path, samples: Sequence[Sample]) -> None:
     if to not in FORMATS:
         raise AnnotationError(
             "unknown export format", field="to", value=to, allowed=", ".join(FORMATS)
         )
     allowed = SUFFIXES.get(to, (".json", ".jsonl") if to == "llamafactory" else (".jsonl",))
+    kinds = sorted({sample.task for sample in samples})
+    if to == "lmms_eval" and len(kinds) > 1:
+        raise AnnotationError(
+            "a task of lmms-eval asks one kind of question",
+            field="task",
+            value=kinds,
+            allowed=" or ".join(TASK_CLASSES),
+            remedy="export each kind to a folder of its own",
+        )
     if to != "lmms_eval" and out.suffix not in allowed:
         raise AnnotationError(
             f"{to} reads no such file", field="out", value=str(out), allowed=", ".join(allowed)
@@ -173,8 +189,8 @@ def _write_dataset_info(path: Path, data: Path) -> None:
     write_text(path, as_json(table))
 
 
-def _write_task(folder: Path, prompt: Prompt) -> list[Path]:
-    """A task for lmms-eval, and its prompt where that is not one of ours.
+def _write_task(folder: Path, prompt: Prompt, kind: str) -> list[Path]:
+    """A task for lmms-eval of samples whose `task` is `kind`, and its prompt if not one of ours.
 
     lmms-eval finds the task with `--include_path FOLDER`, its data below TEMPORAL_PLUGIN_DATA.
     """
@@ -186,7 +202,7 @@ def _write_task(folder: Path, prompt: Prompt) -> list[Path]:
         write_text(files[1], as_json({name: getattr(prompt, name) for name in fields}))
         reference = str(files[1].resolve())
     text = f"""task: {json.dumps(folder.name)}
-class: !function temporal_plugin.integrations.lmms_eval_task.GroundingTask
+class: !function temporal_plugin.integrations.lmms_eval_task.{TASK_CLASSES[kind]}
 dataset_kwargs:   # set TEMPORAL_PLUGIN_DATA to the folder that holds this one
   format: jsonl
   annotations: {json.dumps(f"{folder.name}/{folder.name}.jsonl")}

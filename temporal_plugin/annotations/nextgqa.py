@@ -36,6 +36,7 @@ def read(
     spans: str | Path | None = None,
     video_map: str | Path | None = None,
     video_extension: str = ".mp4",
+    early_seconds: float = 0.0,
 ) -> Iterator[Sample]:
     """One grounded choice per question, with the id `nextgqa/<video>_<qid>` in both forms.
 
@@ -48,6 +49,9 @@ def read(
         spans: CSV only: the moments; by default gsub_<name of the CSV>.json beside it.
         video_map: CSV only: the paths of the videos; by default map_vid_vidorID.json beside it.
         video_extension: CSV only: of the video files.
+        early_seconds: a moment that starts before 0 by no more than this starts at 0, and
+            `extra["spans_as_published"]` holds it as it was: 36 of the test file's are rounded
+            to -0.1 or -0.2. By default such rows are errors, as all that start before 0.
     """
     path = Path(path)
     kinds = (".csv", ".json", ".jsonl")
@@ -70,11 +74,10 @@ def read(
             "query": row["question"],
             "options": options,
             "answer": letter_of("answer", row["answer"], options),
-            "spans": places,
             "duration": duration,
             "source": SOURCE,
             "split": split,
-            "extra": rest(row, *CSV_TAKEN),
+            **_moved(places, early_seconds, rest(row, *CSV_TAKEN)),
         }
 
     def convert_json(row: dict[str, Any], number: int) -> dict[str, Any]:
@@ -87,11 +90,10 @@ def read(
             "query": row["question"],
             "options": options,
             "answer": letter_of("answer", row["answer"], options),
-            "spans": row["glue"],
             "duration": row["duration"],
             "source": SOURCE,
             "split": split,
-            "extra": rest(row, *JSON_TAKEN),
+            **_moved(row["glue"], early_seconds, rest(row, *JSON_TAKEN)),
         }
 
     convert = convert_csv if path.suffix == ".csv" else convert_json
@@ -107,6 +109,17 @@ def _moments(table: dict[str, Any], video: str, qid: str) -> tuple[Any, Any]:
     if qid not in record["location"]:
         raise NoLabelError("location")
     return record.get("duration"), record["location"][qid]
+
+
+def _moved(places: Any, early_seconds: float, extra: dict[str, Any]) -> dict[str, Any]:
+    """The fields `spans` and `extra`, starts just before 0 moved there."""
+    if early_seconds <= 0:
+        return {"spans": places, "extra": extra}
+    pairs = [check.number_pair("spans", pair) for pair in check.items("spans", places)]
+    spans = [[0.0 if -early_seconds <= start < 0 else start, end] for start, end in pairs]
+    if any(new[0] != old[0] for new, old in zip(spans, pairs, strict=True)):
+        extra = {**extra, "spans_as_published": places}
+    return {"spans": spans, "extra": extra}
 
 
 def _path(paths: dict[str, Any], video: str) -> str:

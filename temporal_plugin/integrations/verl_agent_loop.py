@@ -15,6 +15,7 @@ from temporal_plugin.integrations.shared_videos import (
     sizes_only,
 )
 from temporal_plugin.integrations.verl_dataset import VIDEO_FAILURE, temporal_settings
+from temporal_plugin.integrations.verl_rollout_seed import seeded
 from temporal_plugin.video.decode import VideoError
 
 logger = logging.getLogger(__name__)
@@ -47,8 +48,9 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
             self.server_manager = _UnexpandedPrompts(self.server_manager, start, end, pad)
 
     async def run(self, sampling_params: dict[str, Any], **kwargs) -> AgentLoopOutput:
+        run_seed = temporal_settings(self.data_config)["rollout_seed"]
         try:
-            return await super().run(sampling_params, **kwargs)
+            return await super().run(seeded(sampling_params, run_seed, kwargs), **kwargs)
         except VideoError as error:
             if temporal_settings(self.data_config)["on_bad_video"] == "fail":
                 raise

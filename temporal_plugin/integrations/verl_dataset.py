@@ -1,8 +1,10 @@
 """The dataset class that verl loads: `data.custom_cls.path=pkg://temporal_plugin...`.
 
 `data.train_files` and `data.val_files` name Sample JSONL files or `data_config` YAMLs. Our own
-settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip") and
-`frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store).
+settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip"),
+`frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store),
+`curriculum` (see `curation.curriculum_settings`; null: verl's own order) and `rollout_seed`
+(see `verl_rollout_seed`; null: rollouts are drawn without a seed).
 """
 
 import asyncio
@@ -31,7 +33,14 @@ from temporal_plugin.video.source import open_source
 logger = logging.getLogger(__name__)
 ON_BAD_VIDEO = ("fail", "skip")
 VIDEO_FAILURE = "video_failure"  # 1.0 in the reward's parts of a rollout whose video failed
-DEFAULTS = {"prompt": "think_answer", "sampling": {}, "on_bad_video": "fail", "frame_store": None}
+DEFAULTS = {
+    "prompt": "think_answer",
+    "sampling": {},
+    "on_bad_video": "fail",
+    "frame_store": None,
+    "curriculum": None,
+    "rollout_seed": None,
+}
 VIDEO_MARK = "<video>"  # where a text message shows the video, as in verl's own data
 _reading = SharedTasks()
 

@@ -163,6 +163,24 @@ def test_samples_come_back_as_they_were(tmp_path):
         export([FIND, CHOOSE], "jsonl", path, FREE, relative_to="/data/sub")
 
 
+@pytest.mark.parametrize(
+    ("sample", "prompt", "name"),
+    [
+        (FIND, "answer", "GroundingTask"),
+        (CHOOSE, "think_answer_glue", "GroundedChoiceTask"),
+        (OPEN, "answer_text", "CaptionTask"),
+    ],
+)
+def test_the_class_of_a_task_is_that_of_its_questions(tmp_path, sample, prompt, name):
+    export([sample], "lmms_eval", tmp_path / "mine", load(prompt))
+    assert f"lmms_eval_task.{name}\n" in (tmp_path / "mine/mine.yaml").read_text()
+
+
+def test_a_task_asks_one_kind_of_question(tmp_path):
+    with pytest.raises(AnnotationError, match="one kind of question"):
+        export([FIND, OPEN], "lmms_eval", tmp_path / "mine", load("answer"))
+
+
 @pytest.mark.parametrize("own", [False, True])
 def test_a_task_for_lmms_eval(tmp_path, own, monkeypatch):
     yaml = pytest.importorskip("yaml")

@@ -37,6 +37,21 @@ def test_nextgqa_csv_and_json_give_the_same_samples():
     )
 
 
+def test_nextgqa_starts_just_before_zero_can_be_moved(tmp_path):
+    rows = json.loads((READERS_FOLDER / "nextgqa.json").read_text())
+    rows[0]["glue"], rows[1]["glue"] = [[-0.1, 4], [5, 6]], [[-0.6, 4]]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    errors = []
+    found = list(read("nextgqa", tmp_path / "rows.json", on_error=errors.append, early_seconds=0.5))
+    assert found[0].spans == (Span(0, 4), Span(5, 6))
+    assert found[0].extra["spans_as_published"] == [[-0.1, 4], [5, 6]]
+    assert "spans_as_published" not in found[1].extra
+    assert len(errors) == 1
+    errors.clear()
+    assert len(list(read("nextgqa", tmp_path / "rows.json", on_error=errors.append))) == 1
+    assert len(errors) == 2
+
+
 def nextgqa_csv(tmp_path, line):
     for name in ("gsub_nextgqa.json", "map_vid_vidorID.json"):
         (tmp_path / name).write_bytes((READERS_FOLDER / name).read_bytes())

@@ -17,7 +17,8 @@ SAMPLE = Sample(
     spans=(Span(2.0, 6.0),),
     duration=10.0,
 )
-METRICS = {"miou", "r1@0.3", "r1@0.5", "r1@0.7", "parse_failure", "request_failure"}
+FAILURES = {"parse_failure", "refusal", "request_failure"}
+METRICS = {"miou", "r1@0.3", "r1@0.5", "r1@0.7", *FAILURES}
 
 
 @pytest.fixture(autouse=True)
@@ -83,8 +84,7 @@ def test_the_true_answer_scores_one(doc):
     assert set(found) == METRICS
     assert scores(found) == {
         **dict.fromkeys(METRICS, 1.0),
-        "parse_failure": 0.0,
-        "request_failure": 0.0,
+        **dict.fromkeys(FAILURES, 0.0),
     }
     assert found["miou"]["prediction"] == found["miou"]["truth"] == [[2.0, 6.0]]
     assert found["miou"]["response"] == text
@@ -113,6 +113,82 @@ def test_a_broken_video_is_a_failed_request_whatever_was_answered(doc):
     found = docs.process_results(doc, ["<answer>2.0 to 6.0</answer>"])
     assert scores(found) == {**dict.fromkeys(METRICS, 0.0), "request_failure": 1.0}
     assert "moov atom not found" in found["miou"]["problem"]
+
+
+CHOICE = Sample(
+    id="c/1",
+    task="choice",
+    video="/videos/c.mp4",
+    query="which colour?",
+    duration=9.0,
+    options=("red", "green"),
+    answer="(B)",
+    extra={"subtitles": "[1] It is {green}."},
+)
+
+
+def test_a_choice_shows_its_options_and_subtitles():
+    doc = docs.to_doc(CHOICE, "c.mp4", "answer_choice", "choice")
+    text = docs.doc_to_text(doc)
+    assert "(A) red\n(B) green" in text
+    assert text.index("[1] It is {green}.") < text.index("which colour?")
+    assert docs.doc_to_target(doc) == "B"
+
+
+def test_a_choice_is_scored_and_described():
+    doc = docs.to_doc(CHOICE, "c.mp4", "answer_choice", "choice")
+    found = docs.process_results(doc, ["<answer>B</answer>"])
+    assert set(found) == {"accuracy", *FAILURES}
+    details = found["accuracy"]
+    assert (details["score"], details["choice"], details["letter"]) == (1.0, "B", "B")
+    assert (details["kind"], details["query"]) == ("choice", "which colour?")
+    assert "responses" not in details
+
+
+def test_repeats_are_averaged_and_all_logged():
+    doc = docs.to_doc(SAMPLE, "a.mp4", "answer")
+    texts = ["<answer>2 to 6</answer>", "<answer>4 to 6</answer>", "no idea", ""]
+    found = docs.process_results(doc, [texts])
+    assert scores(found)["miou"] == pytest.approx((1 + 0.5) / 4)
+    assert scores(found)["parse_failure"] == 0.5
+    details = found["miou"]
+    assert details["responses"] == texts
+    assert details["predictions"] == [[[2.0, 6.0]], [[4.0, 6.0]], [], []]
+    assert details["response"] == texts[0]
+
+
+def test_a_question_that_was_never_asked_is_a_failed_request():
+    doc = docs.to_doc(SAMPLE, "a.mp4", "answer")
+    found = docs.process_results(doc, [[]])
+    assert (scores(found)["request_failure"], scores(found)["parse_failure"]) == (1.0, 0.0)
+    assert "never asked" in found["miou"]["problem"]
+
+
+@pytest.mark.parametrize("results", [[], [None], [[None]]])
+def test_no_response_at_all_is_a_parse_failure(results):
+    doc = docs.to_doc(SAMPLE, "a.mp4", "answer")
+    assert scores(docs.process_results(doc, results))["parse_failure"] == 1.0
+
+
+def test_the_searched_times_are_logged(clock_video):
+    sample = replace(CHOICE, video=str(clock_video), extra={"keyframe_seconds": [2.0]})
+    doc = docs.to_doc(sample, "c.mp4", "answer_keyframes", "search")
+    found = docs.process_results(doc, ["<answer>B</answer><glue>[(1, 3)]</glue>"])
+    assert found["accuracy"]["predicted_seconds"] == [2.0]
+    assert found["visual_f1"] == {"precision": 1.0, "recall": 1.0, "video": "c.mp4"}
+
+
+def test_f1_is_that_of_the_means():
+    items = [{"precision": 1.0, "recall": 0.0}, {"precision": 0.0, "recall": 1.0}]
+    assert docs.f1_of_means(items) == pytest.approx(0.5)
+
+
+def test_a_request_that_a_server_left_unanswered_fails_alone():
+    doc = docs.to_doc(SAMPLE, "a.mp4", "answer")
+    failures.record_request(doc, "HTTP 500")
+    found = docs.process_results(doc, [""])
+    assert scores(found)["request_failure"] == 1.0
+    assert "HTTP 500" in found["miou"]["problem"]
 
 
 def test_mean_score_counts_every_question():

@@ -1,5 +1,6 @@
 """What the entry point changes in lmms-eval, and that the host still needs it."""
 
+import copy
 import inspect
 
 import pytest
@@ -11,6 +12,7 @@ from lmms_eval.tasks import TaskManager
 
 from temporal_plugin.integrations import lmms_eval_plugin as plugin
 from temporal_plugin.integrations import versions
+from temporal_plugin.integrations.lmms_eval_index import configs_of
 from temporal_plugin.resources import resource_dir
 
 TAKEN = plugin.TAKEN_NAMES[0]
@@ -24,10 +26,18 @@ def upstream_index():
     return inspect.unwrap(TaskManager.initialize_tasks)(manager)
 
 
-@pytest.fixture
-def manager(data_root, monkeypatch):
-    monkeypatch.setenv("TEMPORAL_PLUGIN_DATA", str(data_root))
+@pytest.fixture(scope="module")
+def built():
+    """All tasks are indexed once: it takes seconds."""
     return TaskManager()
+
+
+@pytest.fixture
+def manager(built, data_root, monkeypatch):
+    monkeypatch.setenv("TEMPORAL_PLUGIN_DATA", str(data_root))
+    mine = copy.copy(built)
+    mine._task_index = dict(built.task_index)
+    return mine
 
 
 @pytest.fixture
@@ -87,15 +97,64 @@ def test_a_managers_own_folder_stays_its_own(tmp_path):
 
 
 @pytest.mark.slow
+def test_no_name_of_ours_hides_one_of_lmms_eval(manager, upstream_index):
+    ours = set(manager.temporal_plugin_tasks)
+    assert ours & set(upstream_index) == set(plugin.TAKEN_NAMES)
+    assert {f"{FREE}_think", "temporal_all", "temporal_all_think"} <= ours
+
+
+@pytest.mark.slow
+def test_the_think_form_of_a_task_and_a_group(manager):
+    config = manager._get_config("temporal_grounding_charades_think")
+    assert (config["task"], config["style"]) == ("temporal_grounding_charades_think", "think")
+    group = manager._get_config("temporal_search_think")
+    assert group["group"] == "temporal_search_think"
+    assert all(name.endswith("_think") for name in group["task"])
+
+
+TASK = """\
+task: {name}
+class: !function temporal_plugin.integrations.lmms_eval_task.GroundingTask
+dataset_kwargs:
+  format: jsonl
+  annotations: demo/test.jsonl
+"""
+
+
+@pytest.mark.slow
+def test_folders_of_the_users_are_found_by_one_setting(data_root, tmp_path, monkeypatch, log):
+    for folder, name in (("a", "mine"), ("b", TAKEN)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "task.yaml").write_text(TASK.format(name=name))
+    monkeypatch.setenv("TEMPORAL_PLUGIN_DATA", str(data_root))
+    monkeypatch.setenv("TEMPORAL_PLUGIN_TASKS", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+    manager = TaskManager()
+    assert {"mine", "mine_think"} <= set(manager.all_tasks)
+    assert any(TAKEN in line and "is not used" in line for line in log)
+    (found,) = configs_of(manager, "mine_think")
+    assert (found[0], found[1]["style"]) == ("grounding", "think")
+    monkeypatch.setenv("TEMPORAL_PLUGIN_TASKS", str(tmp_path / "none"))
+    with pytest.raises(FileNotFoundError, match="which is no folder here"):
+        TaskManager()
+
+
+@pytest.mark.slow
+def test_the_tasks_inside_what_a_command_names(manager):
+    assert len(configs_of(manager, "temporal_search")) == 2
+    assert len(configs_of(manager, "temporal_all")) == 40
+    assert configs_of(manager, "mvbench") == []
+    assert configs_of(manager, "none of these") == []
+    (found,) = configs_of(manager, {"task": FREE, "limit": 3})
+    assert (found[0], found[1]["limit"]) == ("grounding", 3)
+
+
+@pytest.mark.slow
 def test_missing_data_stops_before_a_model_is_loaded(manager, monkeypatch, tmp_path):
+    from lmms_eval import evaluator
+
     monkeypatch.setenv("TEMPORAL_PLUGIN_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="TEMPORAL_PLUGIN_DATA"):
-        manager.match_tasks([FREE])
-    (tmp_path / "demo").mkdir()
-    row = '{"id": "a", "task": "grounding", "video": "a.mp4", "query": "q", "spans": [[1, 2]]}\n'
-    (tmp_path / "demo/test.jsonl").write_text(row)
-    with pytest.raises(FileNotFoundError, match="1 of the 1 questions"):
-        manager.match_tasks(["temporal_grounding_demo"])
+    with pytest.raises(ValueError, match="temporal_plugin_charades: no annotation file"):
+        evaluator.simple_evaluate(model="none", tasks=[FREE], task_manager=manager)
 
 
 def test_adding_twice_changes_nothing():

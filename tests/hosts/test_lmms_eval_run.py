@@ -1,5 +1,6 @@
 """Real runs of `python -m lmms_eval` on CPU. lmms-eval exits with 0 even after an error."""
 
+import json
 import math
 import shutil
 
@@ -10,7 +11,10 @@ pytest.importorskip("lmms_eval")
 from temporal_plugin.integrations.lmms_eval_results import read_results, read_samples
 
 pytestmark = pytest.mark.slow
-METRICS = ("miou", "r1@0.3", "r1@0.5", "r1@0.7", "parse_failure", "request_failure")
+METRICS = (
+    *("miou", "r1@0.3", "r1@0.5", "r1@0.7"),
+    *("parse_failure", "refusal", "request_failure"),
+)
 COMMON = ("--device", "cpu", "--gen_kwargs", "max_new_tokens=8", "--log_samples")
 
 
@@ -70,17 +74,17 @@ def test_the_opt_out_gives_upstreams_own_task(ours, data_root):
         read_results(out)
 
 
-def test_bad_videos_stop_the_run_and_are_all_listed(ours, broken_root):
-    output, out = ours("temporal_plugin_charades", broken_root)
+def test_bad_videos_stop_the_run_and_are_all_listed_before_a_model_loads(lmms_eval, broken_root):
+    output, out = lmms_eval(
+        *("--model", "temporal_qwen_vl", "--model_args", "pretrained=/no/such/model"),
+        *("--tasks", "temporal_plugin_charades"),
+        TEMPORAL_PLUGIN_DATA=str(broken_root),
+    )
     assert "2 videos, needed by 3 questions, cannot be used" in output
     assert "V1.mp4: missing" in output
     assert "V2.mp4: " in output
+    assert "/no/such/model" not in output
     assert not list(out.rglob("*_results.json"))
-
-
-def test_bad_videos_that_are_not_asked_for_do_no_harm(ours, broken_root):
-    _, out = ours("temporal_plugin_charades", broken_root, "--limit", "2")
-    assert read_results(out)["request_failure"] == 0
 
 
 def test_bad_videos_count_as_failures_and_no_denominator_shrinks(ours, broken_root):
@@ -113,18 +117,37 @@ def test_a_task_of_the_users_own(ours, data_root, tmp_path):
         read_results(out)
 
 
+@pytest.fixture
+def a_choice(broken_root, tmp_path):
+    """A folder with a task of one multiple-choice question."""
+    row = {"id": "c", "task": "choice", "video": "V0.mp4", "query": "which?", "answer": "B"}
+    (broken_root / "choice.jsonl").write_text(json.dumps({**row, "options": ["a cat", "a dog"]}))
+    (tmp_path / "choices").mkdir()
+    (tmp_path / "choices/a_choice.yaml").write_text(
+        "task: a_choice\n"
+        "class: !function temporal_plugin.integrations.lmms_eval_task.ChoiceTask\n"
+        "dataset_kwargs:\n"
+        "  format: jsonl\n"
+        "  annotations: choice.jsonl\n"
+        "  videos: demo/videos\n"
+    )
+    return str(tmp_path / "choices")
+
+
 @pytest.mark.parametrize("flags", [(), ("--force_simple",)], ids=["chat", "simple"])
-def test_upstreams_model_class_runs_our_task(
-    tiny_model, lmms_eval, broken_root, sampling_settings, flags
+def test_upstreams_model_class_runs_our_tasks(
+    tiny_model, lmms_eval, broken_root, sampling_settings, a_choice, flags
 ):
     settings = {name: value for name, value in sampling_settings.items() if name != "max_frames"}
     model_args = as_arguments(pretrained=tiny_model("qwen2_5_vl"), device_map="cpu", **settings)
     _, out = lmms_eval(
-        *("--model", "qwen2_5_vl", "--model_args", model_args),
-        *("--tasks", "temporal_plugin_charades", *COMMON, *flags),
+        *("--model", "qwen2_5_vl", "--model_args", model_args, "--include_path", a_choice),
+        *("--tasks", "temporal_plugin_charades,a_choice", *COMMON, *flags),
         TEMPORAL_PLUGIN_DATA=str(broken_root),
         TEMPORAL_PLUGIN_ON_BAD_VIDEO="count_as_failure",
     )
-    results = read_results(out)
+    results = read_results(out, task="temporal_plugin_charades")
     assert results["questions"] == 5
     assert results["request_failure"] == 0.6
+    (row,) = read_samples(out, task="a_choice")
+    assert (row["request_failed"], row["letter"]) == (False, "B")

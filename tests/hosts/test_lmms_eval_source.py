@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,51 @@ def test_the_clip_policy_is_followed_and_a_file_overrules_it(tmp_path, clock_vid
     assert window(tmp_path, clip="trim").read()[0][1].clip.end_seconds == 6
     (tmp_path / "a.mp4").symlink_to(clock_video)  # 8 s long: not cut yet
     assert window(tmp_path, clip="precut").read()[0][1].clip.end_seconds == 6
+
+
+def choices(tmp_path, *rows, **kwargs):
+    """A source of Video-MME rows."""
+    common = {"question": "q", "options": ["A. x", "B. y"], "answer": "B"}
+    table = [
+        {**common, "videoID": f"v{n}", "question_id": str(n), **row} for n, row in enumerate(rows)
+    ]
+    (tmp_path / "mme.json").write_text(json.dumps(table))
+    return Source("video_mme", "mme.json", data_root=str(tmp_path), **kwargs)
+
+
+def test_a_task_can_have_a_data_root_of_its_own(tmp_path, root):
+    ((_, sample),) = choices(tmp_path, {"duration": "short"}).read()
+    assert sample.video == str(tmp_path / "v0.mp4")
+
+
+def test_only_the_rows_to_keep_are_asked(tmp_path):
+    rows = ({"duration": "short"}, {"duration": "long", "domain": "x"}, {"duration": "long"})
+    source = choices(tmp_path, *rows, keep={"duration_group": ["long"], "domain": ["x", "y"]})
+    assert [sample.id for _, sample in source.read()] == ["video_mme/1"]
+    with pytest.raises(ValueError, match="holds no question that can be asked"):
+        choices(tmp_path, *rows, keep={"duration_group": ["medium"]}).read()
+
+
+def test_subtitles_ride_along_where_there_are_some(tmp_path):
+    (tmp_path / "srt").mkdir()
+    (tmp_path / "srt/v1.srt").write_text("1\n00:00:02,000 --> 00:00:03,000\nHi\n")
+    source = choices(tmp_path, {"duration": "short"}, {"duration": "short"}, subtitles="srt")
+    assert [sample.extra.get("subtitles") for _, sample in source.read()] == [None, "[2] Hi"]
+
+
+def test_rows_without_truth_are_left_out_and_counted(tmp_path, caplog):
+    resources = Path(__file__).parents[1] / "resources/annotations/readers"
+    rows = json.loads((resources / "egoschema.json").read_text())
+    (tmp_path / "questions.json").write_text(json.dumps(rows))
+    (tmp_path / "subset_answers.json").write_text(json.dumps({rows[0]["q_uid"]: 1}))
+    found = Source("egoschema", "questions.json", data_root=str(tmp_path)).read()
+    assert [sample.answer for _, sample in found] == ["B"]
+    assert "2 rows left out (no_label)" in caplog.text
+
+
+def test_a_malformed_row_stops_the_run(tmp_path):
+    with pytest.raises(ValueError, match="duration"):
+        choices(tmp_path, {}).read()
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ class TemporalQwenVL(QwenModel):
         device: str | None = None,
         dtype: str = "auto",
         attn_implementation: str = "sdpa",
-        workers: int = 2,
+        workers: int | None = None,
         frame_store: str | None = None,
         resume: str | None = None,
         backend: str = "transformers",

@@ -135,7 +135,7 @@ def test_used_up_retries_cost_their_own_question(openai_server, build, documents
     assert found["miou"] == [1.0, 0.0, 1.0, 0.0, 1.0]
     assert found["request_failure"] == [0.0, 1.0, 0.0, 1.0, 0.0]
     assert found["parse_failure"] == [0.0] * 5, "no answer is no malformed answer"
-    details = docs.process_results(documents[1], [""])[docs.DETAILS_METRIC]
+    details = docs.process_results(documents[1], [""])["miou"]
     assert details["problem"].startswith("request failed: q1: InternalServerError")
 
 

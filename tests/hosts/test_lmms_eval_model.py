@@ -14,6 +14,7 @@ from PIL import Image
 from temporal_plugin.annotations import Sample
 from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_failures as failures
+from temporal_plugin.integrations import shared_videos
 from temporal_plugin.integrations.lmms_eval_base import _batch_size
 from temporal_plugin.integrations.lmms_eval_model import TemporalQwenVL, _cut, _generate_options
 from temporal_plugin.spans import Span
@@ -145,6 +146,36 @@ def test_a_wrong_dtype_names_the_allowed_ones(tiny_model):
 def test_a_batch_size_is_a_whole_number(value):
     with pytest.raises(ValueError, match="--batch_size"):
         _batch_size(value)
+
+
+def test_workers_leave_the_answering_thread_its_cores(build, questions):
+    before = torch.get_num_threads()
+    seen = []
+    model = build(workers=2)
+    prepare = model.prepare
+    model.prepare = lambda *args: seen.append(torch.get_num_threads()) or prepare(*args)
+    ask(model, questions)
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == before
+
+
+def test_patches_are_made_once_for_all_questions_of_a_video(build, questions, monkeypatch):
+    made = []
+    to_patches = shared_videos.to_patches
+
+    def count(pixels, **settings):
+        made.append(tuple(pixels.shape))
+        return to_patches(pixels, **settings)
+
+    monkeypatch.setattr(shared_videos, "to_patches", count)
+    ask(build(), questions)
+    assert len(made) == len({docs.to_sample(doc).video for doc in questions}) == 3
+
+
+@pytest.mark.parametrize("value", [0, -1, "0"])
+def test_there_is_a_worker(tiny_model, value):
+    with pytest.raises(ValueError, match=r"workers is .*; it must be 1 or more"):
+        TemporalQwenVL(str(tiny_model("qwen2_5_vl")), device="cpu", workers=value)
 
 
 def test_generation_settings():

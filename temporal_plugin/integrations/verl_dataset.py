@@ -1,8 +1,9 @@
 """The dataset class that verl loads: `data.custom_cls.path=pkg://temporal_plugin...`.
 
 `data.train_files` and `data.val_files` name Sample JSONL files or `data_config` YAMLs. Our own
-settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip") and
-`frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store).
+settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip"),
+`frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store) and
+`shuffle_consistency` (null, "reversed" or "shuffled": answer each prompt also on reordered frames).
 """
 
 import asyncio
@@ -25,13 +26,20 @@ from temporal_plugin.integrations.shared_videos import SharedTasks, VideoName
 from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
+from temporal_plugin.video.reorder import ORDERS, reordered
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.source import open_source
 
 logger = logging.getLogger(__name__)
 ON_BAD_VIDEO = ("fail", "skip")
 VIDEO_FAILURE = "video_failure"  # 1.0 in the reward's parts of a rollout whose video failed
-DEFAULTS = {"prompt": "think_answer", "sampling": {}, "on_bad_video": "fail", "frame_store": None}
+DEFAULTS = {
+    "prompt": "think_answer",
+    "sampling": {},
+    "on_bad_video": "fail",
+    "frame_store": None,
+    "shuffle_consistency": None,
+}
 VIDEO_MARK = "<video>"  # where a text message shows the video, as in verl's own data
 _reading = SharedTasks()
 
@@ -120,6 +128,11 @@ def temporal_settings(config: Mapping) -> dict:
     unknown = sorted(set(settings) - set(DEFAULTS))
     if unknown:
         raise ValueError(f"unknown data.temporal setting {unknown}; allowed: {sorted(DEFAULTS)}")
+    order = settings["shuffle_consistency"]
+    if order is not None and order not in ORDERS:
+        raise ValueError(
+            f"data.temporal.shuffle_consistency is {order!r}; allowed: null, {', '.join(ORDERS)}"
+        )
     if settings["on_bad_video"] not in ON_BAD_VIDEO:
         raise ValueError(
             f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"
@@ -209,7 +222,8 @@ def read_videos(
     """(pixels uint8 [T, C, H, W], metadata) of each video entry.
 
     Args:
-        entries: mappings with `video`, and `clip` and `sampling` where there are any.
+        entries: mappings with `video`, and `clip`, `sampling` and `reorder` (an order and a seed,
+            see `video.reorder`) where there are any.
         patch_size: edge of the vision tower's patch in pixels.
         frame_store: as in `open_source`.
 
@@ -225,5 +239,8 @@ def read_videos(
         status = Path(path).stat()
         version = status.st_size, status.st_mtime_ns
         key = (path, version, sampling, clip, patch_size)
+        if entry.get("reorder"):
+            frames = reordered(frames, *entry["reorder"])
+            key = (*key, *entry["reorder"])
         found.append((frames.pixels, VideoName(frames.metadata(), key)))
     return found

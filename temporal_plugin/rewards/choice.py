@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporal_plugin import spans
 from temporal_plugin.answers import Answer
 from temporal_plugin.rewards import overlap
-from temporal_plugin.rewards.model import Graded, at_least, need_duration, one_of, true_choice
+from temporal_plugin.rewards.model import Graded, between, need_duration, one_of, true_choice
 
 OVERLAPS = ("iou", "iop", "tiou")
 COMBINATIONS = ("sum", "product")
@@ -37,7 +37,7 @@ def grounded_choice(
         ValueError: an option is not allowed, or "tiou" and the sample has no duration.
     """
     if threshold is not None:
-        at_least("grounded_choice", "threshold", threshold, 0.0)
+        between("grounded_choice", "threshold", threshold, 0.0)
     value = _overlap("grounded_choice", overlap, answer, sample) if sample.spans else 0.0
     if choice(answer, sample) == 0.0 or not answer.spans:
         return 0.0
@@ -70,8 +70,8 @@ def dual(
         ValueError: an option is not allowed, or "tiou" and the sample has no duration.
     """
     one_of("dual", "combine", combine, COMBINATIONS)
-    at_least("dual", "semantic", semantic, 0.0)
-    at_least("dual", "temporal", temporal, 0.0)
+    between("dual", "semantic", semantic, 0.0)
+    between("dual", "temporal", temporal, 0.0)
     when = _overlap("dual", overlap, answer, sample)
     if true_choice(sample) is None:
         return when

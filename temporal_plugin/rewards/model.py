@@ -92,7 +92,10 @@ def one_of(reward: str, option: str, value: object, allowed: Sequence[str]) -> N
         )
 
 
-def at_least(reward: str, option: str, value: float, least: float) -> None:
-    """Raises ValueError where an option's `value` is no number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
-        raise ValueError(f"reward {reward!r}: {option} is {value!r}; it must be {least} or more.")
+def between(
+    reward: str, option: str, value: object, least: float, most: float = float("inf")
+) -> None:
+    """Raises ValueError where an option's `value` is no number from `least` to `most`."""
+    if not isinstance(value, (int, float)) or not least <= value <= most:
+        upper = "or more" if most == float("inf") else f"to {most}"
+        raise ValueError(f"reward {reward!r}: {option} is {value!r}; it must be {least} {upper}.")

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from temporal_plugin import spans
 from temporal_plugin.answers import Answer, named_spans
-from temporal_plugin.rewards.model import Graded, at_least, refusal_credit
+from temporal_plugin.rewards.model import Graded, between, refusal_credit
 from temporal_plugin.spans import Span
 
 _TIMESTEP, _TIMESTEP_END = "<timestep>", "</timestep>"
@@ -29,7 +29,7 @@ def timestep_pair(answer: Answer, sample: Graded, *, count: int = 1) -> float:
     Raises:
         ValueError: `count` is below 1.
     """
-    at_least("timestep_pair", "count", count, 1)
+    between("timestep_pair", "count", count, 1)
     pairs, at = 0, answer.reasoning.find(_TIMESTEP)
     while at >= 0 and pairs < count:
         begin = at + len(_TIMESTEP)
@@ -57,9 +57,9 @@ def length(
     Raises:
         ValueError: an option is negative, or `max_chars` lies below `min_chars`.
     """
-    at_least("length", "min_chars", min_chars, 0)
-    at_least("length", "max_chars", max_chars, min_chars)
-    at_least("length", "fade_chars", fade_chars, 0)
+    between("length", "min_chars", min_chars, 0)
+    between("length", "max_chars", max_chars, min_chars)
+    between("length", "fade_chars", fade_chars, 0)
     chars = len(answer.reasoning)
     if chars < min_chars:
         return chars / min_chars
@@ -78,7 +78,7 @@ def repetition(answer: Answer, sample: Graded, *, ngram: int = 4) -> float:
     Raises:
         ValueError: `ngram` is below 1.
     """
-    at_least("repetition", "ngram", ngram, 1)
+    between("repetition", "ngram", ngram, 1)
     words = answer.reasoning.lower().rsplit(maxsplit=_MOST_WORDS)[-_MOST_WORDS:]
     total = len(words) - ngram + 1
     if total <= 1:
@@ -114,9 +114,8 @@ def temporal_consistency(
     Raises:
         ValueError: an option lies outside [0, 1].
     """
-    for option, value in (("order_weight", order_weight), ("unnamed", unnamed)):
-        at_least("temporal_consistency", option, value, 0.0)
-        at_least("temporal_consistency", f"1 - {option}", 1.0 - value, 0.0)
+    between("temporal_consistency", "order_weight", order_weight, 0.0, 1.0)
+    between("temporal_consistency", "unnamed", unnamed, 0.0, 1.0)
     if not sample.spans:
         return refusal_credit(answer, sample)
     if not answer.spans:

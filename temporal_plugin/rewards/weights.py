@@ -152,6 +152,6 @@ def weight_of(name: str, value: Any) -> float:
     Raises:
         ValueError: it is not a finite number.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ValueError(f"reward weights must be finite numbers; that of {name!r} is {value!r}.")
     return float(value)

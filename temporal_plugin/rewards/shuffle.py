@@ -37,10 +37,11 @@ def order_sensitivity(
 ) -> float:
     """How far the answer moved with the order of time, in [0, 1]; right or wrong does not count.
 
-    Spans: `1 - IoU(answer, changed)`. An answer about the middle of a reversed video stays in
-    its place for a good reason, so there the part of the IoU that the answer has with its own
-    mirror image is free: `1 - max(0, IoU - own) / (1 - own)`, and 1.0 where it is its own mirror
-    image. Choices: 1.0 for another letter, which means something for questions about order only.
+    Where the sample has spans: `1 - IoU(answer, changed)`. An answer about the middle of a
+    reversed video stays in its place for a good reason, so there the part of the IoU that the
+    answer has with its own mirror image is free: `1 - max(0, IoU - own) / (1 - own)`, and 1.0
+    where it is its own mirror image. Elsewhere: 1.0 for another letter, which means something
+    for questions about order only.
     No usable second answer (a refusal too) is a different answer; no usable first one gives 0.0.
 
     Args:
@@ -53,11 +54,9 @@ def order_sensitivity(
         ValueError: another order, or no duration.
     """
     one_of("shuffle_consistency", "order", order, ORDERS)
-    if answer.spans:
-        return _moved(answer.spans, changed.spans, sample, order)
-    if answer.choice is not None:
-        return float(answer.choice != changed.choice)
-    return 0.0
+    if sample.spans:
+        return _moved(answer.spans, changed.spans, sample, order) if answer.spans else 0.0
+    return float(answer.choice is not None and answer.choice != changed.choice)
 
 
 def _moved(first: Sequence[Span], second: Sequence[Span], sample: Graded, order: str) -> float:

@@ -20,7 +20,8 @@ _UNIT = r"(?: ?(?:s|secs?|seconds?)\b)?"
 
 # Matched against short texts only: their runs of white space could be tried against each other.
 _RANGE = re.compile(
-    rf"\s*(?:from |between )?{_NUMBER}{_UNIT}\s*(?:to|and|-|–|—|~)\s*{_NUMBER}{_UNIT}\.?\s*"
+    rf"\s*(?:from |between )?{_NUMBER}{_UNIT}(?:\s+(?:to|and)\s+|\s*[-–—~]\s*)"
+    rf"{_NUMBER}{_UNIT}\.?\s*"
 )
 _OBJECT = re.compile(
     rf'\s*\{{\s*"start(?:_time)?"\s*:\s*"?{_NUMBER}"?\s*,'

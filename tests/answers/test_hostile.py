@@ -163,6 +163,8 @@ plain_ranges = st.sampled_from(
         "00:75 to 00:99",
         "00:05 to 9",
         "5-9-12",
+        "5 and9",
+        "5to 9",
     ]
 )
 

@@ -98,7 +98,7 @@ def test_a_step_of_training_logs_it_and_weighs_by_task(verl, video, tiny_model, 
         "trainer.total_training_steps=1",
         "trainer.save_freq=-1",
         "trainer.test_freq=-1",
-        "data.temporal.shuffle_consistency=reversed",
+        "+data.temporal.shuffle_consistency=reversed",
         f"~{kwargs}.weights",
         f"+{kwargs}.weights={{grounding: {{iou: 1.0, length: {{weight: 0.1, max_chars: 500}}}}, "
         "choice: {choice: 1.0}}",

@@ -351,6 +351,8 @@ def test_what_is_undefined_is_zero(seed):
         ("time_r1", Truth("q", spans=SPAN, duration=0.0), None, "lasts 0.0 s, not above 0"),
         ("timezero", SAMPLE, {"tiou": 1.0}, "has no part 'tiou'; its parts are format, iou"),
         ("timezero", SAMPLE, {"iou": math.nan}, "must be finite"),
+        ("timezero", SAMPLE, {}, "no weights given for the task 'grounding'"),
+        ("tvg_r1", SAMPLE, {"grounded_choice": {"iou": 1.0}}, "for the task 'grounding'"),
     ],
 )
 def test_what_a_seed_cannot_score_is_our_mistake(seed, sample, weights, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from temporal_plugin.rewards.compat.seed import Parts, Seed
@@ -58,13 +59,23 @@ def score_like(
     parts = {name: float(found.parts[name]) for name in rule.names}
     parts = {name: value if math.isfinite(value) else 0.0 for name, value in parts.items()}
     total = sum(weight * parts[name] for name, weight in chosen.items())
-    absent = applies_to({task: rule.names for task, rule in kind.tasks.items()})[task]
+    absent = _absent(seed)[task]
     return {"score": total, **parts, **absent, "parse_failure": float(not found.has_answer)}
 
 
+@lru_cache
+def _absent(seed: str) -> dict[str | None, dict[str, float]]:
+    return applies_to({task: rule.names for task, rule in SEEDS[seed].tasks.items()})
+
+
 def _own_weights(seed: Seed, task: str, weights: Mapping[str, Any]) -> dict[str, float]:
-    if by_task(weights):
+    if weights and by_task(weights):
         weights = weights.get(task, {})
+    if not weights:
+        raise ValueError(
+            f"compat {seed.name!r}: no weights given for the task {task!r}; leave the weights "
+            "out to use the seed's own."
+        )
     known = {name for rule in seed.tasks.values() for name in rule.names}
     for name in weights:
         if name not in known:

@@ -7,7 +7,9 @@ from temporal_plugin.rewards.model import Graded
 from temporal_plugin.rewards.weights import Weights, plan_of
 
 
-def score(text: str, sample: Graded, weights: Weights, *, contract: str = "free") -> dict:
+def score(
+    text: str, sample: Graded, weights: Weights, *, contract: str = "free"
+) -> dict[str, float]:
     """Scores one response: `{"score": weighted sum, <reward>: unweighted value, ...}`.
 
     Every row of a run has the same keys: "score", every reward of `weights`, and

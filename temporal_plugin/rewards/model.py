@@ -47,7 +47,7 @@ def task_of(sample: Graded) -> str:
 
 def is_absent(sample: Graded) -> bool:
     """Whether the sample asks for an event that is not in the video: grounding without a span."""
-    return not sample.spans and task_of(sample) == "grounding"
+    return not sample.spans and not sample.options and task_of(sample) == "grounding"
 
 
 def refusal_credit(answer: Answer, sample: Graded) -> float:

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from temporal_plugin import frames_command
+from temporal_plugin import curate_command, frames_command
 from temporal_plugin.demo import command
 from temporal_plugin.doctor import command as doctor_command
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at annotation files and videos.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(frames_command.app, name="frames")
+app.add_typer(curate_command.app, name="curate")
 app.command("demo", epilog=command.EXAMPLE)(command.demo)
 app.command("doctor", epilog=doctor_command.EXAMPLE)(doctor_command.doctor)
 

@@ -48,3 +48,14 @@ def clock_video(write_video, tmp_path_factory):
     levels = np.arange(80) * 3
     frames = np.broadcast_to(levels[:, None, None, None], (80, 64, 64, 3)).astype(np.uint8)
     return write_video(tmp_path_factory.mktemp("video") / "clock.mp4", frames)
+
+
+@pytest.fixture
+def openai_server():
+    """openai_server(reply) -> a running local server, see `openai_server.FakeServer`."""
+    from contextlib import ExitStack
+
+    from openai_server import serving
+
+    with ExitStack() as running:
+        yield lambda reply: running.enter_context(serving(reply))

@@ -62,6 +62,7 @@ def read(
     split: str = "test",
     task: str | None = None,
     video_folder: str | None = None,
+    video_extension: str = "",
 ) -> Iterator[Sample]:
     """One multiple-choice sample per row, with the id `mvbench/<task>/<n>`, rows from 0.
 
@@ -74,6 +75,7 @@ def read(
         split: written into each sample.
         task: a key of `FOLDERS`; by default the name of the file.
         video_folder: below the data folder; by default that of `FOLDERS`.
+        video_extension: put behind names that come without (episodic_reasoning).
     """
     path = Path(path)
     task = path.stem if task is None else task
@@ -96,7 +98,7 @@ def read(
         return {
             "id": f"{SOURCE}/{task}/{number}",
             "task": "choice",
-            "video": f"{folder}/{video_file('video', row['video'], '')}".lstrip("/"),
+            "video": f"{folder}/{video_file('video', row['video'], video_extension)}".lstrip("/"),
             "query": row["question"],
             "options": options,
             "answer": letter_of("answer", row["answer"], options),

@@ -45,6 +45,7 @@ CONTRACTS: dict[str, Contract] = {
         Contract("answer", (("answer", "range"),)),
         Contract("answer_choice", (("answer", "choice"),)),
         Contract("answer_text", (("answer", "text"),)),
+        Contract("answer_glue", (("answer", "choice"), ("glue", "pairs"))),
         Contract("think_answer", (_THINK, ("answer", "range"))),
         Contract("think_answer_json", (_THINK, ("answer", "json"))),
         Contract("think_answer_choice", (_THINK, ("answer", "choice"))),

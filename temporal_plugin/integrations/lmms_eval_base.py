@@ -1,4 +1,4 @@
-"""What our model classes of lmms-eval share: chats, frames, failures and batches.
+"""What our model classes of lmms-eval share: chats, frames, failures, batches and resuming.
 
 They show the model the prompt, frames and times that our training shows it, as all use
 `video.source.open_source` and `Frames.metadata`.
@@ -6,9 +6,10 @@ They show the model the prompt, frames and times that our training shows it, as 
 
 from __future__ import annotations
 
-import copy
+import os
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -17,98 +18,132 @@ from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
 from loguru import logger
 from tqdm import tqdm
-from transformers import AutoConfig, AutoProcessor
 
+from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_failures as failures
+from temporal_plugin.integrations.lmms_eval_answers import RESUME_VARIABLE, AnswerLog, Keys
 from temporal_plugin.spans import Span
 from temporal_plugin.video.frames import Frames
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.source import open_source
 
-FAMILIES = ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 #: settings of `Sampling` that are arguments of our model classes
 SAMPLING_ARGUMENTS = frozenset(Sampling.__dataclass_fields__)
 
 
+class RequestError(Exception):
+    """One question could not be answered, through no fault of the model; the message says why."""
+
+
 @dataclass(frozen=True)
 class Question:
-    """One request: its place among all, its chat and its generation settings."""
+    """One request.
+
+    Attributes:
+        index: its place among all.
+        document: the task's row.
+        messages: the chat as the task gave it.
+        generation: lmms-eval's generation settings.
+        video: path of its video, None where it has none.
+        clip: the part of the video that is shown.
+        images: its pictures (PIL or paths), in the order of the chat.
+        key: equal in two runs where the model sees the same.
+    """
 
     index: int
+    document: Mapping[str, Any]
     messages: list[dict]
     generation: dict[str, Any]
     video: str | None
     clip: Span | None
+    images: tuple[Any, ...]
+    key: str
 
 
 class VideoModel(lmms):
-    """Answers the chat requests of lmms-eval in batches; a subclass encodes and generates.
+    """Answers the chat requests of lmms-eval in batches; a subclass prepares and generates.
+
+    A question may hold one video, pictures and text. One whose video cannot be read, or whose
+    request fails for good, is answered "" and counts as a failed request.
 
     Args:
-        pretrained: folder or hub name of a Qwen2.5-VL or Qwen3-VL checkpoint.
-        batch_size: questions answered at once.
-        workers: threads that decode and encode the next batch while this one is answered.
-        frame_store: folder of the frame store; TEMPORAL_PLUGIN_FRAME_STORE where not given.
         sampling: the settings of `Sampling`.
-
-    A video that cannot be read makes its own question answer "" and count as a failed request.
+        patch_size: of the model; frames have sides that are multiples of twice this.
+        batch_size: questions answered at once.
+        workers: threads that prepare the questions to come while others are answered.
+        frame_store: folder of the frame store; TEMPORAL_PLUGIN_FRAME_STORE where not given.
+        resume: folder where answers are kept as they come and found by the next run;
+            TEMPORAL_PLUGIN_RESUME where not given.
 
     Raises:
-        ValueError: another family of model, a wrong batch size or sampling setting.
+        ValueError: a wrong batch size or sampling setting.
     """
 
     is_simple = False
 
     def __init__(
         self,
-        pretrained: str,
         *,
+        sampling: dict[str, Any],
+        patch_size: int,
         batch_size: int | str,
         workers: int,
         frame_store: str | None,
-        sampling: dict[str, Any],
+        resume: str | None,
     ) -> None:
         super().__init__()
         self.sampling = Sampling.from_mapping(sampling)
+        self.patch_size = patch_size
         self.batch_size = _batch_size(batch_size)
         self.workers = max(1, int(workers))
-        self.config = AutoConfig.from_pretrained(pretrained)
-        if self.config.model_type not in FAMILIES:
-            raise ValueError(
-                f"{pretrained} is a {self.config.model_type} model; this class knows "
-                f"{', '.join(FAMILIES)}. Our tasks also run with lmms-eval's own model classes"
-            )
-        self.patch_size = self.config.vision_config.patch_size
         self.load_frames = open_source(frame_store)
-        self.processor = AutoProcessor.from_pretrained(pretrained)
-        self.tokenizer = self.processor.tokenizer
-        # as in training's rollout: no video stands behind a placeholder that the model writes
-        self.forbidden = [self.processor.image_token_id, self.processor.video_token_id]
+        self.resume = os.environ.get(RESUME_VARIABLE) if resume is None else str(resume)
 
     @abstractmethod
-    def encode(self, messages: list[dict], frames: Frames) -> dict[str, Any]:
-        """What `answer` takes of one question; called in a worker thread."""
+    def identity(self) -> dict[str, Any]:
+        """All that decides an answer beside the question and the sampling, as JSON values."""
 
     @abstractmethod
-    def answer(self, rows: list[dict], generation: dict[str, Any]) -> list[GenerationResult]:
-        """The answers to encoded questions that share their generation settings."""
+    def prepare(self, question: Question, frames: Frames | None) -> Any:
+        """What `answer` takes of one question; called in a worker thread.
+
+        Raises:
+            RequestError: the question cannot be answered.
+        """
+
+    @abstractmethod
+    def answer(self, rows: list, generation: dict[str, Any]) -> list[GenerationResult]:
+        """The answers to prepared questions that share their generation settings."""
 
     def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:
         """One answer per request, in order."""
-        questions = [self._question(index, request) for index, request in enumerate(requests)]
         answers: list[GenerationResult] = [GenerationResult(text="")] * len(requests)
-        batches = list(_batches(questions, self.batch_size))
-        with (
-            ThreadPoolExecutor(self.workers, thread_name_prefix="encode-videos") as pool,
-            tqdm(total=len(requests), disable=self.rank != 0, desc="Answering") as bar,
-        ):
-            for batch, rows in self._encoded(batches, pool):
-                ready = [(question, row) for question, row in zip(batch, rows, strict=True) if row]
-                if ready:
-                    found = self.answer([row for _, row in ready], batch[0].generation)
-                    for (question, _), answer in zip(ready, found, strict=True):
-                        answers[question.index] = answer
-                bar.update(len(batch))
+        log = AnswerLog(self.resume, self.rank)
+        to_ask = []
+        for question in self._questions(requests):
+            known = log.get(question.key)
+            if known is None:
+                to_ask.append(question)
+            else:
+                answers[question.index] = known
+        batches = list(_batches(to_ask, self.batch_size))
+        try:
+            with (
+                ThreadPoolExecutor(self.workers, thread_name_prefix="prepare-questions") as pool,
+                tqdm(total=len(to_ask), disable=self.rank != 0, desc="Answering") as bar,
+            ):
+                for batch, rows in self._prepared(batches, pool):
+                    ready = [
+                        (q, row) for q, row in zip(batch, rows, strict=True) if row is not None
+                    ]
+                    if ready:
+                        found = self.answer([row for _, row in ready], batch[0].generation)
+                        for (question, _), answer in zip(ready, found, strict=True):
+                            answers[question.index] = answer
+                            log.put(question.key, answer)
+                    bar.update(len(batch))
+        finally:
+            log.close()
         return answers
 
     def generate_until_multi_round(self, requests: list[Instance]) -> list[str]:
@@ -119,43 +154,63 @@ class VideoModel(lmms):
         """Not offered: grounding tasks generate."""
         raise NotImplementedError(f"{type(self).__name__} generates only (generate_until)")
 
-    def _question(self, index: int, request: Instance) -> Question:
-        _, doc_to_messages, generation, doc_id, task, split = request.args
-        messages = copy.deepcopy(doc_to_messages(self.task_dict[task][split][doc_id]))
-        videos = [part for chat in messages for part in chat["content"] if part["type"] == "video"]
-        if len(videos) > 1:
-            raise ValueError(f"task {task} asks about {len(videos)} videos at once; allowed: one")
-        entry = videos[0] if videos else {}
-        clip = None
-        if entry.get("end_time") is not None:
-            clip = Span(entry.get("start_time") or 0.0, entry["end_time"])
-        return Question(index, messages, generation, entry.get("url"), clip)
-
-    def _encoded(
-        self, batches: Sequence[list[Question]], pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[list[Question], list[dict | None]]]:
-        """Each batch with its encoded rows, the next batch being encoded meanwhile."""
-        waiting: list[list[Future]] = []
-        for number, batch in enumerate(batches):
-            if number == 0:
-                waiting = [[pool.submit(self._encode, question) for question in batch]]
-            if number + 1 < len(batches):
-                waiting.append([pool.submit(self._encode, item) for item in batches[number + 1]])
-            yield batch, [row.result() for row in waiting.pop(0)]
-
-    def _encode(self, question: Question) -> dict | None:
-        """Model inputs of a question, None where its video cannot be read."""
-        if question.video is None:  # left out by the task: already known as failed
-            return None
-        try:
-            frames = self.load_frames(
-                question.video, self.sampling, clip=question.clip, patch_size=self.patch_size
+    def _questions(self, requests: Sequence[Instance]) -> Iterator[Question]:
+        """The requests that can be asked; a question of a bad video is known as failed already."""
+        keys = Keys({"class": type(self).__name__, "sampling": self.sampling.key()}
+                    | self.identity())  # fmt: skip
+        for index, request in enumerate(requests):
+            _, doc_to_messages, generation, doc_id, task, split = request.args
+            document = self.task_dict[task][split][doc_id]
+            messages = doc_to_messages(document)
+            if "sample" in document and failures.reason(docs.to_sample(document).video) is not None:
+                continue
+            parts = [part for message in messages for part in message["content"]]
+            videos = [part for part in parts if part["type"] == "video"]
+            if len(videos) > 1:
+                raise ValueError(f"task {task} asks about {len(videos)} videos at once; allowed: 1")
+            entry = videos[0] if videos else {}
+            clip = None
+            if entry.get("end_time") is not None:
+                clip = Span(entry.get("start_time") or 0.0, entry["end_time"])
+            images = tuple(part["url"] for part in parts if part["type"] == "image")
+            key = keys.key(messages, generation)
+            yield Question(
+                index, document, messages, generation, entry.get("url"), clip, images, key
             )
-        except ValueError as error:  # VideoError, and pictures of a shape beyond all limits
+
+    def _prepared(
+        self, batches: Sequence[list[Question]], pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[list[Question], list]]:
+        """Each batch with its prepared rows, those of the next ones being prepared meanwhile."""
+        ahead = 1 + -(-2 * self.workers // self.batch_size)  # batches that keep all workers busy
+        waiting: deque[tuple[list[Question], list[Future]]] = deque()
+        todo = iter(batches)
+        while True:
+            while len(waiting) < ahead and (batch := next(todo, None)) is not None:
+                waiting.append((batch, [pool.submit(self._prepare, item) for item in batch]))
+            if not waiting:
+                return
+            batch, rows = waiting.popleft()
+            yield batch, [row.result() for row in rows]
+
+    def _prepare(self, question: Question) -> Any:
+        """What `answer` takes of a question, None where it cannot be asked."""
+        frames = None
+        if question.video is not None:
+            try:
+                frames = self.load_frames(
+                    question.video, self.sampling, clip=question.clip, patch_size=self.patch_size
+                )
+            except ValueError as error:  # VideoError, and pictures of a shape beyond all limits
+                logger.error(f"a question goes unanswered: {error}")
+                failures.record(question.video, str(error))
+                return None
+        try:
+            return self.prepare(question, frames)
+        except RequestError as error:
             logger.error(f"a question goes unanswered: {error}")
-            failures.record(question.video, str(error))
+            failures.record_request(question.document, str(error))
             return None
-        return self.encode(question.messages, frames)
 
 
 def split_sampling(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -172,7 +227,8 @@ def _batches(questions: Sequence[Question], size: int) -> Iterator[list[Question
     for question in questions:
         groups.setdefault(repr(sorted(question.generation.items())), []).append(question)
     for group in groups.values():
-        group.sort(key=lambda question: (question.video or "", question.index))
+        # all of one video and clip in a row: it is decoded once even where memory holds only one
+        group.sort(key=lambda item: (item.video or "", repr(item.clip), item.index))
         for start in range(0, len(group), size):
             yield group[start : start + size]
 

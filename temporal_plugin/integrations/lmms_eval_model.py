@@ -1,4 +1,4 @@
-"""The model class `temporal_qwen_vl`: Qwen2.5-VL or Qwen3-VL on plain transformers."""
+"""The model class `temporal_qwen_vl`: Qwen2.5-VL or Qwen3-VL on plain transformers or on vLLM."""
 
 from __future__ import annotations
 
@@ -10,28 +10,44 @@ from accelerate import Accelerator
 from lmms_eval.api.instance import GenerationResult, TokenCounts
 from transformers import AutoModelForImageTextToText
 
-from temporal_plugin.integrations.lmms_eval_base import VideoModel, split_sampling
+from temporal_plugin.integrations.lmms_eval_base import Question, split_sampling
+from temporal_plugin.integrations.lmms_eval_qwen import QwenModel
+from temporal_plugin.integrations.shared_videos import SharedVideoProcessor, VideoName
 from temporal_plugin.integrations.transformers_time import fix_qwen2_5_vl_positions
 from temporal_plugin.video.frames import Frames
 from temporal_plugin.video.model_inputs import encode, pad_batch
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 PIXEL_INPUTS = ("pixel_values", "pixel_values_videos")
+BACKENDS = ("transformers", "vllm")
+#: patches that are kept; questions about one video come in a row, so that a few videos are enough
+PATCH_BYTES = 1 << 28
 
 
-class TemporalQwenVL(VideoModel):
+class TemporalQwenVL(QwenModel):
     """Answers greedily unless the task says otherwise.
 
     Args (of `--model_args`, besides `--batch_size` and `--device`):
         pretrained: folder or hub name of a Qwen2.5-VL or Qwen3-VL checkpoint.
+        backend: transformers, or vllm: then the arguments are those of `TemporalVLLM`.
         dtype: bfloat16, float16, float32 or auto (as the checkpoint was saved).
         attn_implementation: sdpa, eager or flash_attention_2.
-        workers, frame_store: see `VideoModel`.
+        workers, frame_store, resume: see `VideoModel`.
         fps, min_frames, max_pixels and all other settings of `Sampling`.
 
     Raises:
-        ValueError: another family of model, an unknown dtype or a wrong sampling setting.
+        ValueError: another family of model, an unknown backend or dtype, a wrong sampling setting.
     """
+
+    def __new__(cls, *args: Any, backend: str = "transformers", **settings: Any):
+        """An instance of the class of that backend."""
+        if backend not in BACKENDS:
+            raise ValueError(f"backend is {backend!r}; allowed: {', '.join(BACKENDS)}")
+        if backend == "vllm":
+            from temporal_plugin.integrations.lmms_eval_vllm import TemporalVLLM
+
+            return TemporalVLLM(*args, **settings)  # another class: `__init__` is not run again
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -42,6 +58,8 @@ class TemporalQwenVL(VideoModel):
         attn_implementation: str = "sdpa",
         workers: int = 2,
         frame_store: str | None = None,
+        resume: str | None = None,
+        backend: str = "transformers",
         max_batch_size: int | None = None,
         **sampling: Any,
     ) -> None:
@@ -51,6 +69,7 @@ class TemporalQwenVL(VideoModel):
             batch_size=batch_size,
             workers=workers,
             frame_store=frame_store,
+            resume=resume,
             sampling=sampling | unknown,  # whose error names the allowed ones
         )
         self.accelerator = Accelerator()
@@ -59,6 +78,9 @@ class TemporalQwenVL(VideoModel):
         self.device = _device(device, self.accelerator)
         if self.config.model_type == "qwen2_5_vl":
             fix_qwen2_5_vl_positions()
+        host = self.processor.video_processor
+        self.processor.video_processor = SharedVideoProcessor(host, PATCH_BYTES)
+        self.dtype, self.attention = dtype, attn_implementation
         self.model = self.load_model(pretrained, _dtype(dtype), attn_implementation)
 
     def load_model(self, pretrained: str, dtype: torch.dtype | str, attention: str):
@@ -68,8 +90,22 @@ class TemporalQwenVL(VideoModel):
         )
         return model.to(self.device).eval()
 
-    def encode(self, messages: list[dict], frames: Frames) -> dict[str, torch.Tensor]:
-        return encode(self.processor, messages, [frames])
+    def identity(self) -> dict[str, Any]:
+        return super().identity() | {"dtype": self.dtype, "attention": self.attention}
+
+    def prepare(self, question: Question, frames: Frames | None) -> dict[str, torch.Tensor]:
+        videos, names = [], []
+        if frames is not None:
+            # the name under which the video's patches are made once for all its questions
+            names.append(VideoName(frames.metadata(), (question.video, question.clip)))
+            videos.append(frames)
+        return encode(
+            self.processor,
+            question.messages,
+            videos,
+            images=self.pictures(question),
+            video_metadata=names,
+        )
 
     @torch.inference_mode()
     def answer(self, rows: list[dict], generation: dict[str, Any]) -> list[GenerationResult]:

@@ -1,16 +1,19 @@
 """What lmms-eval loads from our `lmms_eval.models` entry point: model classes and our tasks.
 
-lmms-eval 0.7 has an entry-point group for models and none for tasks, and a task of its own wins
-over one of the same name from `--include_path`. `add_tasks` mends both, for `lmms-eval` and
-`python -m lmms_eval`. (`lmms-eval tasks` never loads the group and so does not list our tasks.)
+lmms-eval 0.7 has an entry-point group for models and none for tasks, a task of its own wins over
+one of the same name from `--include_path`, and nothing of a task is looked at before the model is
+loaded. `add_tasks` mends that, for `lmms-eval` and `python -m lmms_eval`. (`lmms-eval tasks`
+never loads the group and so does not list our tasks.)
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from functools import wraps
 from typing import TYPE_CHECKING
 
+from temporal_plugin.integrations import lmms_eval_index as task_index
 from temporal_plugin.integrations import versions
 from temporal_plugin.integrations.import_hooks import when_imported
 from temporal_plugin.resources import resource_dir
@@ -28,10 +31,9 @@ TAKEN_NAMES = ("temporal_grounding_charades",)
 MODEL_CLASSES = {
     "temporal_qwen_vl": "temporal_plugin.integrations.lmms_eval_model.TemporalQwenVL",
     "temporal_vllm": "temporal_plugin.integrations.lmms_eval_vllm.TemporalVLLM",
+    "temporal_openai": "temporal_plugin.integrations.lmms_eval_openai.TemporalOpenAI",
 }
 """Names for `--model` and the classes behind them."""
-
-TASK_CLASS = "temporal_plugin.integrations.lmms_eval_task.GroundingTask"
 
 
 def manifests() -> list[ModelManifest]:
@@ -47,9 +49,11 @@ def manifests() -> list[ModelManifest]:
 def add_tasks() -> bool:
     """Make every `TaskManager` know our tasks; safe to call twice.
 
-    This patches two methods of lmms-eval's `TaskManager`, as there is no public way: the index
-    gains our tasks whose names are free, and the match of the user's `--tasks` puts ours in the
-    place of a built-in of the same name (`TAKEN_NAMES`) for this run.
+    This patches three methods of lmms-eval's `TaskManager`, as there is no public way: the index
+    gains our tasks and the user's whose names are free; the match of the user's `--tasks` puts
+    ours in the place of a built-in of the same name (`TAKEN_NAMES`) for this run; and the YAML of
+    a `_think` variant is that of its task in another style. `simple_evaluate` is wrapped so that
+    all that is missing is said before it loads the model.
 
     Returns:
         False, after one message, where this version of lmms-eval was never checked.
@@ -72,6 +76,7 @@ def _patch(manager: type[TaskManager]) -> None:
     if not hasattr(manager.initialize_tasks, "temporal_plugin"):
         _index_our_tasks(manager)
         _answer_to_taken_names(manager)
+        _read_variants(manager)
 
 
 def _index_our_tasks(manager: type[TaskManager]) -> None:
@@ -79,15 +84,29 @@ def _index_our_tasks(manager: type[TaskManager]) -> None:
 
     @wraps(upstream)
     def initialize_tasks(self, include_path=None, include_defaults=True):
+        _check_before_loading()  # only now lmms_eval.evaluator is whole
         index = upstream(self, include_path=include_path, include_defaults=include_defaults)
         if not include_defaults:  # a caller that wants its own folder only
             return index
-        ours = self._get_task_and_group(str(resource_dir("lmms_tasks")))
+        ours, theirs = task_index.own_tasks(self), task_index.users_tasks(self)
+        for name in sorted(theirs.keys() & {**ours, **index}.keys()):
+            _say_hidden(name)
+        known = {**theirs, **ours, **index}
+        ours |= task_index.variants(ours, ours)
         self.temporal_plugin_tasks = ours
-        return {**ours, **index}
+        return {**task_index.variants(known, ours), **ours, **known}
 
     initialize_tasks.temporal_plugin = True
     manager.initialize_tasks = initialize_tasks
+
+
+def _say_hidden(name: str) -> None:
+    from loguru import logger
+
+    logger.warning(
+        f"{name} of {task_index.FOLDERS_SETTING} is not used: there is a task of this name "
+        "already; give it another one"
+    )
 
 
 def _answer_to_taken_names(manager: type[TaskManager]) -> None:
@@ -100,12 +119,41 @@ def _answer_to_taken_names(manager: type[TaskManager]) -> None:
         for name in TAKEN_NAMES:
             if name in task_list and name in ours:
                 _take_name(self, name, ours[name])
-        names = upstream(self, task_list)
-        for name in names:
-            _check_before_loading(self, name)
-        return names
+        return upstream(self, task_list)
 
     manager.match_tasks = match_tasks
+
+
+def _read_variants(manager: type[TaskManager]) -> None:
+    upstream = manager._get_config
+
+    @wraps(upstream)
+    def _get_config(self, name):
+        return task_index.styled(upstream(self, name), name, self.task_index[name])
+
+    manager._get_config = _get_config
+
+
+def _check_before_loading() -> None:
+    """Make `simple_evaluate` stop early where one of our tasks, or a user's, lacks its data."""
+    evaluator = sys.modules.get("lmms_eval.evaluator")
+    upstream = getattr(evaluator, "simple_evaluate", None)
+    if upstream is None or hasattr(upstream, "temporal_plugin"):
+        return
+
+    @wraps(upstream)
+    def simple_evaluate(*args, **options):
+        manager = options.get("task_manager")
+        if manager is not None:
+            from temporal_plugin.integrations.lmms_eval_preflight import check_tasks
+
+            wanted = options.get("tasks") or []
+            found = [item for each in wanted for item in task_index.configs_of(manager, each)]
+            check_tasks(found, options.get("limit"), options.get("offset") or 0)
+        return upstream(*args, **options)
+
+    simple_evaluate.temporal_plugin = True
+    evaluator.simple_evaluate = simple_evaluate
 
 
 def _take_name(manager: TaskManager, name: str, entry: dict) -> None:
@@ -121,18 +169,3 @@ def _take_name(manager: TaskManager, name: str, entry: dict) -> None:
         f"({OVERRIDE_SETTING}=0 brings that back)"
     )
     manager.task_index[name] = entry
-
-
-def _check_before_loading(manager: TaskManager, name: str) -> None:
-    """Stop early where one of our tasks, or a user's of our class, lacks its data."""
-    entry = manager.task_index[name]
-    if entry["type"] != "python_task":
-        return
-    from lmms_eval.utils import load_yaml_config
-
-    # Read without importing what it names: other packages' classes are none of our business.
-    class_node = load_yaml_config(entry["yaml_path"], mode="simple")["class"]
-    if getattr(class_node, "value", None) == TASK_CLASS:
-        from temporal_plugin.integrations.lmms_eval_task import check_before_loading
-
-        check_before_loading(manager._get_config(name))

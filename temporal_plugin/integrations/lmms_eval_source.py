@@ -12,7 +12,9 @@ from typing import Any
 from temporal_plugin import annotations
 from temporal_plugin.annotations import clip_policy
 from temporal_plugin.annotations.config_entries import OWN_FORMATS
+from temporal_plugin.annotations.errors import AnnotationError, BadSpanError, NoLabelError
 from temporal_plugin.annotations.sample import Sample
+from temporal_plugin.integrations import lmms_eval_subtitles as subtitles
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +25,8 @@ BAD_VIDEO_SETTING = "TEMPORAL_PLUGIN_ON_BAD_VIDEO"
 """Environment variable that overrules a task's `on_bad_video`."""
 
 ON_BAD_VIDEO = ("error", "count_as_failure")
+DATA_CONFIG = "data_config"
+"""As `format`: the annotation file is what training takes, a data config or Samples."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,11 @@ class Source:
     Attributes:
         format: a name in `annotations.READERS`, or `module:function`.
         annotations: the annotation file; of several, the first that exists. Relative paths are
-            below the data root (`DATA_SETTING`).
+            below the data root (`DATA_SETTING`). `$NAME` is the path that this environment
+            variable holds.
         videos: the folder that the annotated video paths are relative to; by default that of
             the annotation file.
+        data_root: the folder that relative paths start from, in place of `DATA_SETTING`.
         prompt: name or path of a prompt, as in `prompts.load`.
         clip: where rows show a part of a video, whether their files are cut already ("precut") or
             whole ("trim"), see `annotations.clip_policy`; of a file that is there, its length
@@ -42,6 +48,10 @@ class Source:
         on_bad_video: "error" stops before the first answer, with a list of all bad videos;
             "count_as_failure" scores their questions 0 and counts them in `request_failure`.
         reader: further options of the reader, such as `video_extension`.
+        keep: field of `extra` -> the values of the rows that are asked; others are left out.
+        categories: category -> field of `extra` by which the scores are also given.
+        subtitles: the folder with `<name of the video file>.srt`, shown before the question where
+            there is one.
 
     Raises:
         ValueError: a value outside of what is allowed.
@@ -50,10 +60,14 @@ class Source:
     format: str
     annotations: str | Sequence[str]
     videos: str | None = None
+    data_root: str | None = None
     prompt: str = "answer"
     clip: str | None = None
     on_bad_video: str = "error"
     reader: Mapping[str, Any] = field(default_factory=dict)
+    keep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    categories: Mapping[str, str] = field(default_factory=dict)
+    subtitles: str | None = None
 
     def __post_init__(self) -> None:
         if self.clip not in (None, *clip_policy.POLICIES):
@@ -82,9 +96,15 @@ class Source:
                 f"task {task}: dataset_kwargs has unknown keys {unknown} and lacks {missing}; "
                 f"allowed: {', '.join(allowed)}"
             )
+        settings["annotations"] = _from_environment(settings["annotations"], task)
         if os.environ.get(BAD_VIDEO_SETTING):
             settings["on_bad_video"] = os.environ[BAD_VIDEO_SETTING]
         return cls(**settings)
+
+    @property
+    def root(self) -> Path:
+        """The folder that relative paths start from, absolute."""
+        return data_root() if self.data_root is None else Path(self.data_root).absolute()
 
     def annotation_file(self) -> Path:
         """The first annotation file that exists.
@@ -93,37 +113,56 @@ class Source:
             FileNotFoundError: none does; the message names the places and the setting.
         """
         names = [self.annotations] if isinstance(self.annotations, str) else self.annotations
-        paths = [data_root() / name for name in names]
+        paths = [self.root / name for name in names]
         for path in paths:
             if path.is_file():
                 return path
         raise FileNotFoundError(
             f"no annotation file at {' or '.join(map(str, paths))}: put it there, or set "
-            f"{DATA_SETTING} to the folder that holds your datasets (now {data_root()})"
+            f"{DATA_SETTING} to the folder that holds your datasets (now {self.root})"
         )
 
     def video_folder(self) -> Path:
         """The folder of the videos, which need not exist."""
         if self.videos is None:
             return self.annotation_file().parent
-        return data_root() / self.videos
+        return self.root / self.videos
 
     def read(self) -> list[tuple[str, Sample]]:
         """Each sample with the video's name in the dataset; its `video` is absolute.
 
+        Rows without published truth and rows whose true spans are impossible are left out, and
+        counted in the log.
+
         Raises:
             AnnotationError: a malformed row.
-            FileNotFoundError: no annotation file.
+            FileNotFoundError: no annotation file, or none of something that it needs beside it.
             ValueError: no question at all, or a row with a clip and no policy.
         """
         path, folder = self.annotation_file(), self.video_folder()
-        rows = annotations.read(self.format, path, **self.reader)
+        if self.format == DATA_CONFIG:
+            return [(sample.video, sample) for sample in annotations.load_samples(path)]
+        left_out = _LeftOut(path)
+        rows = annotations.read(self.format, path, on_error=left_out, **self.reader)
         samples = [
-            (row.video, self._clipped(replace(row, video=str(folder / row.video)))) for row in rows
+            (row.video, self._completed(replace(row, video=str(folder / row.video))))
+            for row in rows
+            if all(row.extra.get(name) in values for name, values in self.keep.items())
         ]
+        left_out.report()
         if not samples:
             raise ValueError(f"{path} holds no question that can be asked")
         return samples
+
+    def _completed(self, sample: Sample) -> Sample:
+        """The sample under the clip policy, with its subtitles."""
+        sample = self._clipped(sample)
+        if self.subtitles is None:
+            return sample
+        file = (self.root / self.subtitles / Path(sample.video).stem).with_suffix(".srt")
+        if not file.is_file():
+            return sample
+        return replace(sample, extra={**sample.extra, subtitles.KEY: subtitles.read(file)})
 
     def _clipped(self, sample: Sample) -> Sample:
         """The sample under the clip policy; our own formats' clips are to be cut by definition."""
@@ -138,6 +177,39 @@ class Source:
         if contradiction is not None:
             logger.warning("%s: %s (clip: %s)", sample.id, contradiction, self.clip)
         return settled
+
+
+class _LeftOut:
+    """A reader's `on_error` that counts rows that cannot be asked; others stop the run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[str, list[str]] = {}
+
+    def __call__(self, error: AnnotationError) -> None:
+        if not isinstance(error, (BadSpanError, NoLabelError)):
+            raise error
+        self.rows.setdefault(" and ".join(error.reasons) or "bad span", []).append(str(error))
+
+    def report(self) -> None:
+        """Log how many rows were left out, and the first of each reason."""
+        for reason, found in self.rows.items():
+            logger.warning(
+                "%s: %d rows left out (%s), first: %s", self.path, len(found), reason, found[0]
+            )
+
+
+def _from_environment(names: Any, task: str) -> Any:
+    """The annotation file, where `$NAME` names an environment variable that holds its path."""
+    if not isinstance(names, str) or not names.startswith("$"):
+        return names
+    path = os.environ.get(names[1:])
+    if not path:
+        raise ValueError(
+            f"task {task}: set the environment variable {names[1:]} to a data config (.yaml) or "
+            "samples (.jsonl)"
+        )
+    return str(Path(path).absolute())  # of the folder in which the command is given
 
 
 def data_root() -> Path:

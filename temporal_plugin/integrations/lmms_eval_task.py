@@ -1,71 +1,114 @@
-"""The lmms-eval task class: our samples as its documents, checked before the model answers."""
+"""The lmms-eval task classes: our samples as their documents, checked before the model answers.
+
+One class per kind of task; a task's YAML names it under `class`, which brings the defaults of
+`lmms_tasks/_<kind>.yaml.inc`, and `dataset_kwargs` holds the fields of `Source`.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import datasets
 from lmms_eval.api.task import ConfigurableMessagesTask, ConfigurableTask
-from lmms_eval.utils import create_iterator, load_yaml_config, simple_parse_args_string
+from lmms_eval.utils import create_iterator, simple_parse_args_string
 from loguru import logger
 
 from temporal_plugin import prompts
-from temporal_plugin.integrations import lmms_eval_failures as failures
+from temporal_plugin.integrations import lmms_eval_breakdown as breakdown
+from temporal_plugin.integrations import lmms_eval_captions as captions
+from temporal_plugin.integrations import lmms_eval_docs as docs
+from temporal_plugin.integrations import lmms_eval_preflight as preflight
+from temporal_plugin.integrations import lmms_eval_time_loss as time_loss
+from temporal_plugin.integrations.lmms_eval_config import complete, source_of
 from temporal_plugin.integrations.lmms_eval_docs import to_doc, to_sample
-from temporal_plugin.integrations.lmms_eval_source import (
-    BAD_VIDEO_SETTING,
-    DATA_SETTING,
-    Source,
-    data_root,
-)
-from temporal_plugin.resources import resource_dir
-
-DEFAULTS = "_grounding.yaml.inc"
-LISTED = 10
+from temporal_plugin.integrations.lmms_eval_kinds import KINDS
+from temporal_plugin.metrics.means import LOWER_IS_BETTER, REQUEST_FAILURE
 
 
-class GroundingTask(ConfigurableMessagesTask):
-    """A grounding task whose YAML names it under `class`; the defaults are in `DEFAULTS`.
+class TemporalTask(ConfigurableMessagesTask):
+    """What all kinds share.
 
     It is one of lmms-eval's "python tasks", the documented way for a task to bring its own
-    documents; nothing is downloaded. Any key of a task's YAML overrules the defaults, and
-    `dataset_kwargs` holds the fields of `Source`.
+    documents; nothing is downloaded. Any key of a task's YAML overrules the defaults.
 
     Raises:
         FileNotFoundError, ValueError, AnnotationError: as `Source.read`.
     """
 
+    KIND: ClassVar[str]
+
     def __init__(self, config: dict[str, Any]) -> None:
-        config = with_defaults(config)
+        config = complete(config, self.KIND)
+        self.kind = KINDS[self.KIND]
         self.source = source_of(config)
+        self.categories: list[str] = []
         super().__init__(config=config)
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None) -> None:
         """Read the annotation file; lmms-eval's own method would ask the hub."""
-        docs = [to_doc(sample, name, self.source.prompt) for name, sample in self.source.read()]
+        rows = [
+            to_doc(sample, name, self.source.prompt, self.KIND)
+            for name, sample in preflight.read(self.source, self.kind)
+        ]
         logger.info(
-            f"{self.config.task}: {len(docs)} questions from {self.source.annotation_file()}, "
-            f"videos in {self.source.video_folder()}"
+            f"{self.config.task}: {len(rows)} questions from {self.source.annotation_file()}, "
+            f"videos in {self.source.video_folder()}, prompt {self.source.prompt}"
         )
         self.dataset = datasets.DatasetDict(
-            {self.config.test_split: datasets.Dataset.from_list(docs)}
+            {self.config.test_split: datasets.Dataset.from_list(rows)}
         )
         self.dataset_no_image = self.dataset
+
+    def _prepare_metric_and_aggregation(self) -> None:
+        """The metrics of the kind, in place of a `metric_list`."""
+        names = (*self.kind.keys, REQUEST_FAILURE)
+        self._metric_fn_list = dict.fromkeys(names)
+        self._metric_fn_kwargs = {name: {} for name in names}
+        self._aggregation_list = dict.fromkeys(names, docs.mean_score)
+        self._aggregation_list |= dict.fromkeys(self.kind.joint, docs.f1_of_means)
+        self._higher_is_better = {
+            name: name not in LOWER_IS_BETTER for name in self._aggregation_list
+        }
 
     def build_all_requests(self, *, limit=None, offset: int = 0, **options: Any) -> None:
         """Check the videos of all questions that will be asked, then build the requests.
 
         Raises:
-            ValueError: there are missing or unreadable videos (`on_bad_video: error`).
+            ValueError: there are missing or unreadable videos (`on_bad_video: error`), or a judge
+                is needed and none is configured.
         """
         limit = int(limit) if limit else None
-        docs = create_iterator(self.eval_docs, 0, 1, limit=limit, offset=offset)
-        check_videos([to_sample(doc) for doc in docs], self.source.on_bad_video)
-        checkpoint = checkpoint_of(getattr(self, "args", None))
+        asked = create_iterator(self.eval_docs, 0, 1, limit=limit, offset=offset)
+        samples = [to_sample(doc) for doc in asked]
+        if self.KIND == "caption":
+            captions.require_judge(self.config.task)
+        preflight.check_videos(samples, self.source.on_bad_video)
+        self._add_categories(samples)
+        args = getattr(self, "args", None)
+        time_loss.warn_once(args, clips=any(sample.clip for sample in samples))
+        checkpoint = checkpoint_of(args)
         if checkpoint is not None:
             prompts.warn_on_mismatch(checkpoint, prompts.load(self.source.prompt))
         super().build_all_requests(limit=limit, offset=offset, **options)
+
+    def _add_categories(self, samples: Sequence[Any]) -> None:
+        """Give each category among these samples its metrics."""
+        if not self.source.categories:
+            return
+        rows = [breakdown.categories_of(sample, self.source.categories) for sample in samples]
+        self.categories = breakdown.values(rows)
+        bare = sum(len(row) < len(self.source.categories) for row in rows)
+        if bare:
+            logger.warning(
+                f"{self.config.task}: {bare} of {len(rows)} questions lack a category "
+                f"({', '.join(self.source.categories.values())}) and are in no breakdown by it"
+            )
+        for value in self.categories:
+            for name in breakdown.names(self.kind.merits, value):
+                counts = name.startswith(f"{breakdown.QUESTIONS}/")
+                self._aggregation_list[name] = docs.count if counts else docs.mean_score
+                self._higher_is_better[name] = True
 
     def construct_requests(self, doc_id: int, ctx: str, **options: Any):
         """Requests of the kind that the command's model class takes: with messages or without."""
@@ -73,70 +116,66 @@ class GroundingTask(ConfigurableMessagesTask):
             return ConfigurableTask.construct_requests(self, doc_id, ctx, **options)
         return super().construct_requests(doc_id, ctx, **options)
 
+    def apply_filters(self) -> None:
+        """Hand on every response: lmms-eval's default filter keeps the first of `repeats`."""
+        for instance in self._instances:
+            given = instance.resps
+            instance.filtered_resps["none"] = given[0] if len(given) == 1 else list(given)
 
-def check_before_loading(config: dict[str, Any]) -> None:
-    """Find a wrong data root while it is cheap: before lmms-eval loads the model.
+    def process_results(self, doc: Mapping[str, str], results: Sequence[Any], full_docs=None):
+        """The items of `lmms_eval_docs.process_results`, and those of the categories."""
+        if self.config.process_results is None:  # --predict_only
+            return super().process_results(doc, results)
+        items = self.config.process_results(doc, results)
+        mine = breakdown.categories_of(to_sample(doc), self.source.categories)
+        items[self.kind.details]["category"] = mine
+        return breakdown.with_categories(items, self.kind.merits, mine, self.categories)
 
-    Whether the run will ask all questions is not known yet, so that some missing videos are only
-    a warning here.
 
-    Raises:
-        FileNotFoundError: no annotation file, or not one of its videos is there.
-    """
-    source = source_of(with_defaults(config))
-    samples = [sample for _, sample in source.read()]
-    missing = [sample for sample in samples if not Path(sample.video).is_file()]
-    if not missing or source.on_bad_video != "error":
-        return
-    found = (
-        f"{len(missing)} of the {len(samples)} questions of {source.annotation_file()} have no "
-        f"video in {source.video_folder()}"
+class GroundingTask(TemporalTask):
+    """Find when an event happens: R1@IoU and mIoU over the union of spans."""
+
+    KIND = "grounding"
+
+
+class MomentTask(TemporalTask):
+    """Find all moments of an event, ranked: what grounding measures, and QVHighlights' own."""
+
+    KIND = "moment"
+
+
+class ChoiceTask(TemporalTask):
+    """Multiple choice: accuracy."""
+
+    KIND = "choice"
+
+
+class GroundedChoiceTask(TemporalTask):
+    """Multiple choice with the moment that proves it."""
+
+    KIND = "grounded_choice"
+
+
+class SearchTask(TemporalTask):
+    """Multiple choice about a long video, with the instants that show the answer."""
+
+    KIND = "search"
+
+
+class CaptionTask(TemporalTask):
+    """An open answer, judged by a local server."""
+
+    KIND = "caption"
+
+
+CLASSES: dict[str, type[TemporalTask]] = {
+    f"{each.__module__}.{each.__qualname__}": each
+    for each in (
+        *(GroundingTask, MomentTask, ChoiceTask),
+        *(GroundedChoiceTask, SearchTask, CaptionTask),
     )
-    if len(missing) == len(samples):
-        raise FileNotFoundError(
-            f"{found}: put the videos there, or set {DATA_SETTING} to the folder that holds your "
-            f"datasets (now {data_root()})"
-        )
-    logger.warning(f"{found}; if any of them is asked, the run stops before the first answer")
-
-
-def with_defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """The task's YAML over the shared defaults, without the key `class`."""
-    path = resource_dir("lmms_tasks") / DEFAULTS
-    merged = {**load_yaml_config(str(path)), **config}
-    merged.pop("class", None)
-    return merged
-
-
-def source_of(config: dict[str, Any]) -> Source:
-    """The `Source` of a task's configuration."""
-    return Source.from_mapping(config.get("dataset_kwargs"), task=config.get("task", "?"))
-
-
-def check_videos(samples: list, on_bad_video: str) -> None:
-    """Probe each distinct video once; list the bad ones, then stop or mark them as failed.
-
-    Raises:
-        ValueError: there are bad videos and `on_bad_video` is "error".
-    """
-    from temporal_plugin.annotations.check import check_videos as probe
-
-    problems = probe(samples)
-    if not problems:
-        return
-    questions = sum(problem.samples for problem in problems)
-    lines = [f"{len(problems)} videos, needed by {questions} questions, cannot be used:"]
-    lines += [f"  {item.path}: {item.reason}; {item.remedy}" for item in problems[:LISTED]]
-    if len(problems) > LISTED:
-        lines.append(f"  and {len(problems) - LISTED} more")
-    if on_bad_video == "error":
-        lines.append(
-            f"Set {BAD_VIDEO_SETTING}=count_as_failure to score these questions 0 and go on"
-        )
-        raise ValueError("\n".join(lines))
-    for item in problems:
-        failures.record(item.path, item.reason)
-    logger.warning("\n".join([*lines, "Their questions are scored 0 and count as failed requests"]))
+}
+"""What `class: !function ...` can name -> the class."""
 
 
 def checkpoint_of(args: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""The model class `temporal_vllm`: Qwen2.5-VL or Qwen3-VL on vLLM.
+"""`temporal_qwen_vl` with `backend=vllm`, also named `temporal_vllm`: Qwen-VL on vLLM.
 
 lmms-eval's own vLLM classes send bare frames without times. Here vLLM gets what it gets in our
 training's rollout: the unexpanded prompt, the frames at the model's size and their real times.
@@ -12,20 +12,22 @@ from typing import Any
 from lmms_eval.api.instance import GenerationResult, TokenCounts
 
 from temporal_plugin.integrations import vllm_inputs
-from temporal_plugin.integrations.lmms_eval_base import VideoModel, split_sampling
+from temporal_plugin.integrations.lmms_eval_base import Question, split_sampling
+from temporal_plugin.integrations.lmms_eval_qwen import QwenModel
 from temporal_plugin.video.frames import Frames
 
 NEVER = -100.0  # logit bias that rules a token out
 
 
-class TemporalVLLM(VideoModel):
+class TemporalVLLM(QwenModel):
     """Answers greedily unless the task says otherwise.
 
     Args (of `--model_args`, besides `--batch_size`):
         pretrained: folder or hub name of a Qwen2.5-VL or Qwen3-VL checkpoint.
         batch_size: questions handed to the engine at once; it schedules them itself, so that
             64 or more keep it busy.
-        workers, frame_store: see `VideoModel`.
+        workers, frame_store, resume: see `VideoModel`.
+        images: most pictures in one question; vLLM sets memory aside for them.
         fps, min_frames, max_pixels and all other settings of `Sampling`.
         Anything else is an engine argument of vLLM: tensor_parallel_size, max_model_len, dtype,
         gpu_memory_utilization, enforce_eager, ...
@@ -42,6 +44,8 @@ class TemporalVLLM(VideoModel):
         device: str | None = None,
         workers: int = 4,
         frame_store: str | None = None,
+        resume: str | None = None,
+        images: int = 0,
         max_batch_size: int | None = None,
         **arguments: Any,
     ) -> None:
@@ -51,14 +55,17 @@ class TemporalVLLM(VideoModel):
             batch_size=batch_size,
             workers=workers,
             frame_store=frame_store,
+            resume=resume,
             sampling=sampling,
         )
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise ValueError(
-                f"temporal_vllm runs in one process, WORLD_SIZE is {os.environ['WORLD_SIZE']}; "
+                f"vLLM runs in one process, WORLD_SIZE is {os.environ['WORLD_SIZE']}; "
                 "start lmms-eval without a launcher and set tensor_parallel_size"
             )
-        self.engine = self.load_engine(pretrained, {**vllm_inputs.ENGINE_SETTINGS, **engine})
+        self.images = int(images)
+        self.engine_settings = {**vllm_inputs.ENGINE_SETTINGS, **engine}
+        self.engine = self.load_engine(pretrained, self.engine_settings)
 
     def load_engine(self, pretrained: str, settings: dict[str, Any]):
         """vLLM's engine with the weights."""
@@ -66,14 +73,25 @@ class TemporalVLLM(VideoModel):
         os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         from vllm import LLM
 
-        limits = {"image": 0, "video": 1}
+        limits = {"image": self.images, "video": 1}
         return LLM(pretrained, **{"limit_mm_per_prompt": limits, "seed": 0, **settings})
 
-    def encode(self, messages: list[dict], frames: Frames) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
+        return super().identity() | {"engine": self.engine_settings}
+
+    def prepare(self, question: Question, frames: Frames | None) -> dict[str, Any]:
+        if len(question.images) > self.images:
+            raise ValueError(
+                f"a question has {len(question.images)} pictures, images is {self.images}; "
+                "give the most pictures of one question as images=N in --model_args"
+            )
         text = self.processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
+            question.messages, tokenize=False, add_generation_prompt=True
         )
-        return vllm_inputs.prompt(self.tokenizer(text)["input_ids"], [frames])
+        videos = [] if frames is None else [frames]
+        return vllm_inputs.prompt(
+            self.tokenizer(text)["input_ids"], videos, self.pictures(question)
+        )
 
     def answer(self, rows: list[dict], generation: dict[str, Any]) -> list[GenerationResult]:
         outputs = self.engine.generate(rows, self._sampling_params(generation), use_tqdm=False)

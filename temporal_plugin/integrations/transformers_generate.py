@@ -40,7 +40,7 @@ class BatchGenerator:
         self._videos: Memory[dict[str, torch.Tensor]] = Memory(VIDEO_BYTES)
 
     def generate(self, requests: Sequence) -> list[tuple[list[int], list[float]]]:
-        """Answer requests that share their sampling settings.
+        """Answer requests that share their sampling settings; all have a `seed`, or none has.
 
         Returns:
             Per request the answer's token ids (its end token included) and their
@@ -50,15 +50,12 @@ class BatchGenerator:
         sampling = requests[0].sampling
         temperature = float(sampling.get("temperature", 1.0))
         batch = pad_batch([self._row(request) for request in requests], self.pad_id, side="left")
-        top_k = int(sampling.get("top_k", -1))
+        draws = _draws(requests, temperature)
         with torch.inference_mode():
             output = self.model.generate(
                 **batch,
                 max_new_tokens=int(sampling["max_tokens"]),
-                do_sample=temperature > 0,
-                temperature=temperature if temperature > 0 else None,
-                top_p=sampling.get("top_p", 1.0) if temperature > 0 else None,
-                top_k=max(top_k, 0) if temperature > 0 else None,
+                **draws,
                 bad_words_ids=self.forbidden or None,
                 pad_token_id=self.pad_id,
                 return_dict_in_generate=True,
@@ -107,6 +104,22 @@ class BatchGenerator:
             found = {n: torch.as_tensor(inputs[n]) for n in wanted if n in inputs}
             self._videos.put(digest.digest(), found, sum(t.nbytes for t in found.values()))
         return found
+
+
+def _draws(requests: Sequence, temperature: float) -> dict:
+    """How `generate` chooses the tokens: greedily, by one generator, or by the rows' own seeds."""
+    greedy = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    if temperature <= 0:
+        return greedy
+    sampling = requests[0].sampling
+    top_k, top_p = max(int(sampling.get("top_k", -1)), 0), float(sampling.get("top_p", 1.0))
+    if requests[0].seed is None:
+        return {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": top_k}
+    from temporal_plugin.integrations.transformers_sampling import seeded_processors
+
+    seeds = [request.seed for request in requests]
+    chosen = seeded_processors(seeds, temperature=temperature, top_k=top_k, top_p=top_p)
+    return {**greedy, "logits_processor": chosen}
 
 
 def _log_probs(logits: Sequence[torch.Tensor], tokens: torch.Tensor, temperature: float):

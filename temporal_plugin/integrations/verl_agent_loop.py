@@ -21,6 +21,7 @@ from temporal_plugin.integrations.shared_videos import (
 )
 from temporal_plugin.integrations.verl_dataset import VIDEO_FAILURE, temporal_settings
 from temporal_plugin.integrations.verl_reward import CHANGED_RESPONSE
+from temporal_plugin.integrations.verl_rollout_seed import seeded
 from temporal_plugin.video.decode import VideoError
 
 logger = logging.getLogger(__name__)
@@ -58,11 +59,12 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
 
     async def run(self, sampling_params: dict[str, Any], **kwargs) -> AgentLoopOutput:
         settings = temporal_settings(self.data_config)
+        sampling = seeded(sampling_params, settings["rollout_seed"], kwargs)
         try:
             if settings["shuffle_consistency"] is None:
-                return await super().run(sampling_params, **kwargs)
+                return await super().run(sampling, **kwargs)
             output, changed = await asyncio.gather(
-                super().run(sampling_params, **kwargs),
+                super().run(sampling, **kwargs),
                 self._answer_reordered(sampling_params, settings["shuffle_consistency"], kwargs),
             )
             output.extra_fields[CHANGED_RESPONSE] = changed

@@ -2,8 +2,10 @@
 
 `data.train_files` and `data.val_files` name Sample JSONL files or `data_config` YAMLs. Our own
 settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip"),
-`frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store) and
-`shuffle_consistency` (null, "reversed" or "shuffled": answer each prompt also on reordered frames).
+`frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store),
+`curriculum` (see `curation.curriculum_settings`; null: verl's own order), `rollout_seed` (see
+`verl_rollout_seed`; null: rollouts are drawn without a seed) and `shuffle_consistency` (null,
+"reversed" or "shuffled": answer each prompt also on reordered frames).
 """
 
 import asyncio
@@ -38,6 +40,8 @@ DEFAULTS = {
     "sampling": {},
     "on_bad_video": "fail",
     "frame_store": None,
+    "curriculum": None,
+    "rollout_seed": None,
     "shuffle_consistency": None,
 }
 VIDEO_MARK = "<video>"  # where a text message shows the video, as in verl's own data

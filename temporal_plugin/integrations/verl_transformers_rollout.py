@@ -26,6 +26,7 @@ class Request:
     sampling: dict
     video_data: list | None
     image_data: list | None
+    seed: int | None
     done: asyncio.Future = field(repr=False)
 
 
@@ -63,11 +64,13 @@ class TransformersServer:
     ) -> TokenOutput:
         """Answer one prompt; verl calls this for every rollout."""
         sampling = dict(sampling_params)
+        seed = sampling.pop("seed", None)
         sampling.setdefault(
             "max_tokens", sampling.pop("max_new_tokens", None) or self.config.response_length
         )
         done = asyncio.get_running_loop().create_future()
-        self.waiting.append(Request(list(prompt_ids), sampling, video_data, image_data, done))
+        request = Request(list(prompt_ids), sampling, video_data, image_data, seed, done)
+        self.waiting.append(request)
         if self.worker is None or self.worker.done():
             self.worker = asyncio.create_task(self._answer_waiting())
         token_ids, log_probs = await done
@@ -101,8 +104,12 @@ class TransformersServer:
 
     def _take_batch(self) -> list[Request]:
         """The waiting requests that share the first one's sampling settings, in order."""
-        sampling = self.waiting[0].sampling
-        batch = [request for request in self.waiting if request.sampling == sampling]
+        sampling, unseeded = self.waiting[0].sampling, self.waiting[0].seed is None
+        batch = [
+            request
+            for request in self.waiting
+            if request.sampling == sampling and (request.seed is None) == unseeded
+        ]
         batch = batch[: self.max_batch]
         taken = {id(request) for request in batch}
         self.waiting = [request for request in self.waiting if id(request) not in taken]

@@ -24,18 +24,25 @@ ENGINE_SETTINGS = {
 MAX_TOKENS = 1 << 20  # a reader refuses no prompt for its length
 
 
-def prompt(token_ids: Sequence[int], frames: Sequence[Frames]) -> dict[str, Any]:
+def prompt(
+    token_ids: Sequence[int], frames: Sequence[Frames], images: Sequence[Any] = ()
+) -> dict[str, Any]:
     """A prompt for `LLM.generate` that tells vLLM the real times.
 
     Args:
-        token_ids: the chat with one unexpanded placeholder per video.
+        token_ids: the chat with one unexpanded placeholder per video and picture.
         frames: the videos, in order.
+        images: PIL pictures at the model's size, in order.
     """
-    return {
-        "prompt_token_ids": list(token_ids),
-        "multi_modal_data": {"video": [(item.pixels, item.metadata()) for item in frames]},
-        "mm_processor_kwargs": dict(PROCESSOR_SETTINGS),
-    }
+    media: dict[str, list] = {}
+    if frames:
+        media["video"] = [(item.pixels, item.metadata()) for item in frames]
+    if images:
+        media["image"] = list(images)
+    found: dict[str, Any] = {"prompt_token_ids": list(token_ids)}
+    if media:
+        found |= {"multi_modal_data": media, "mm_processor_kwargs": dict(PROCESSOR_SETTINGS)}
+    return found
 
 
 class InputReader:

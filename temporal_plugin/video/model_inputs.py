@@ -23,6 +23,8 @@ def encode(
     messages: Sequence[dict],
     frames: Sequence[Frames],
     *,
+    images: Sequence = (),
+    video_metadata: Sequence[dict] | None = None,
     add_generation_prompt: bool = True,
 ) -> dict[str, torch.Tensor]:
     """Encode one chat whose video entries are filled by `frames`, in order.
@@ -31,6 +33,8 @@ def encode(
         processor: a Qwen2.5-VL or Qwen3-VL processor.
         messages: chat messages whose user content holds one `{"type": "video"}` per Frames.
         frames: the decoded videos, at the size the model sees.
+        images: PIL pictures at the size the model sees, one per `{"type": "image"}`.
+        video_metadata: what the processor is told of each video; `Frames.metadata` if not given.
         add_generation_prompt: end with the assistant's header (False for SFT rows that already
             hold the answer).
 
@@ -41,10 +45,13 @@ def encode(
     text = processor.apply_chat_template(
         list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
     )
+    if video_metadata is None:
+        video_metadata = [item.metadata() for item in frames]
     inputs = processor(
         text=[text],
+        images=list(images) or None,
         videos=[item.pixels for item in frames] or None,
-        video_metadata=[item.metadata() for item in frames] or None,
+        video_metadata=list(video_metadata) or None,
         do_sample_frames=False,
         do_resize=False,  # the frames have the model's size already
         return_tensors="pt",
@@ -57,13 +64,15 @@ def encode(
 def pad_batch(rows: Sequence[dict[str, torch.Tensor]], pad_id: int, *, side: str) -> dict:
     """Stack encoded rows: token tensors are padded on `side` ("left" | "right"), pixels joined.
 
+    Rows may lack pixels and grids (questions without a video), not token tensors.
+
     Returns:
         input_ids, attention_mask and mm_token_type_ids as [B, L]; pixels and grids concatenated.
     """
     length = max(row["input_ids"].shape[1] for row in rows)
     batch: dict[str, torch.Tensor] = {}
-    for name in rows[0]:
-        tensors = [row[name] for row in rows]
+    for name in dict.fromkeys(name for row in rows for name in row):
+        tensors = [row[name] for row in rows if name in row]
         if name in ("input_ids", "attention_mask", "mm_token_type_ids", "labels"):
             fill = {"input_ids": pad_id, "labels": -100}.get(name, 0)
             tensors = [_pad(tensor, length, fill, side) for tensor in tensors]

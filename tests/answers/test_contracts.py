@@ -14,6 +14,7 @@ GOOD = {
     "think_answer_choice": "<think>a</think><answer>B</answer>",
     "think_answer_glue": "<think>a</think><answer>B</answer><glue>[(5, 9)]</glue>",
     "answer_choice": "<answer>B</answer>",
+    "answer_glue": "<answer>B</answer><glue>[(5, 9)]</glue>",
     "answer_text": "<answer>5 B</answer>",
     "think_answer_text": "<think>a</think><answer>5 B</answer>",
     "think_time": "<think>a</think><time>[5, 9]</time>",

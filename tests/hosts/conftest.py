@@ -11,6 +11,8 @@ import pytest
 
 # tiny models need no GPU; verl must be told before anything imports it
 os.environ.setdefault("VERL_PLATFORM", "cpu")
+#: until a host is taken for hung; give more where others use the machine too
+HOST_SECONDS = float(os.environ.get("TEMPORAL_PLUGIN_TEST_SECONDS", "900"))
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +82,7 @@ def start_host(module: str, *arguments: str, folder: Path, **environment: str):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=HOST_SECONDS,
         check=False,
     )
 
@@ -105,6 +107,27 @@ def lmms_eval(tmp_path):
     return run
 
 
+def _verl_command(folder: Path, *overrides: str) -> tuple[list[str], dict[str, str]]:
+    few = ["data.train_batch_size=4", "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+           "actor_rollout_ref.rollout.n=2", "trainer.val_before_train=false",
+           f"trainer.default_local_dir={folder / 'checkpoints'}"]  # fmt: skip
+    arguments = ["verl.trainer.main_ppo", "--config-name", "tiny_cpu", *few, *overrides]
+    log = folder / "metrics.jsonl"
+    return arguments, {"VERL_PLATFORM": "cpu", "VERL_FILE_LOGGER_PATH": str(log)}
+
+
+@pytest.fixture(scope="session")
+def host_seconds() -> float:
+    """How long a host may take."""
+    return HOST_SECONDS
+
+
+@pytest.fixture
+def verl_command():
+    """verl_command(run folder, *overrides) -> (module and arguments, environment) of a run."""
+    return _verl_command
+
+
 @pytest.fixture
 def verl():
     """verl(run folder, *overrides) -> (exit status, output, metrics of every logged step)."""
@@ -113,13 +136,8 @@ def verl():
         folder.mkdir(exist_ok=True)
         log = folder / "metrics.jsonl"
         log.unlink(missing_ok=True)
-        few = ["data.train_batch_size=4", "actor_rollout_ref.actor.ppo_mini_batch_size=4",
-               "actor_rollout_ref.rollout.n=2", "trainer.val_before_train=false",
-               f"trainer.default_local_dir={folder / 'checkpoints'}"]  # fmt: skip
-        found = start_host(
-            "verl.trainer.main_ppo", "--config-name", "tiny_cpu", *few, *overrides,
-            folder=folder, VERL_PLATFORM="cpu", VERL_FILE_LOGGER_PATH=str(log),
-        )  # fmt: skip
+        arguments, environment = _verl_command(folder, *overrides)
+        found = start_host(*arguments, folder=folder, **environment)
         lines = log.read_text().splitlines() if log.exists() else []
         return found.returncode, found.stdout, [json.loads(line) for line in lines]
 

@@ -1,77 +1,11 @@
-"""Evaluation metrics whose denominator is the number of questions, whatever went wrong.
-
-A response that cannot be parsed and a request that failed score zero and stay in the mean.
-"""
+"""How sure a mean or a difference is, where questions about one video hang together."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
-
-from temporal_plugin import spans
-from temporal_plugin.answers import REFUSAL, Answer
-from temporal_plugin.spans import Span
-
-THRESHOLDS = (0.3, 0.5, 0.7)
-RECALLS = tuple(f"r1@{threshold}" for threshold in THRESHOLDS)
-GROUNDING_KEYS = ("miou", *RECALLS, "parse_failure")
-
-Item = Mapping[str, float]
-
-
-def grounding_item(answer: Answer, truth: Sequence[Span]) -> dict[str, float]:
-    """The scores of one answer: its IoU, whether that reaches 0.3, 0.5, 0.7, and parse failure.
-
-    A refusal is understood and wrong: all zero, without counting as a parse failure.
-
-    Raises:
-        ValueError: `truth` is empty, the row has nothing to be compared with.
-    """
-    if not truth:
-        raise ValueError("grounding_item: the truth holds no span; leave such rows out by name.")
-    overlap = spans.iou(answer.spans, truth) if answer.spans else 0.0
-    recalls = (float(overlap >= threshold) for threshold in THRESHOLDS)
-    return {
-        "miou": overlap,
-        **dict(zip(RECALLS, recalls, strict=True)),
-        "parse_failure": float(not answer.spans and answer.problem != REFUSAL),
-    }
-
-
-def grounding(
-    items: Sequence[Item | None], clusters: Sequence[Hashable] | None = None
-) -> dict[str, float]:
-    """Means over all `items`, in [0, 1], each with "<key>_stderr".
-
-    Args:
-        items: one `grounding_item` per question; None where the request itself failed.
-        clusters: the video of each item; questions about one video are not independent.
-
-    Returns:
-        "miou", "r1@0.3", "r1@0.5", "r1@0.7", "parse_failure" and "request_failure" with their
-        standard errors, and "questions", the denominator of all of them.
-
-    Raises:
-        ValueError: no items, or not one cluster per item.
-    """
-    if not items:
-        raise ValueError("grounding: no items; the evaluation produced no rows at all.")
-    result: dict[str, float] = {}
-    for key in (*GROUNDING_KEYS, "request_failure"):
-        values = [_value(item, key) for item in items]
-        result[key] = math.fsum(values) / len(values)
-        result[f"{key}_stderr"] = stderr(values, clusters)
-    result["questions"] = float(len(items))
-    return result
-
-
-def _value(item: Item | None, key: str) -> float:
-    """A failed request gave no answer: zero everywhere, counted under its own name only."""
-    if key == "request_failure":
-        return float(item is None)
-    return 0.0 if item is None else float(item[key])
 
 
 def stderr(values: Sequence[float], clusters: Sequence[Hashable] | None = None) -> float:

@@ -3,6 +3,8 @@
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from temporal_plugin.answers import CONTRACTS, Answer, Truth, named_spans, render
 from temporal_plugin.rewards import REWARDS, score
@@ -79,6 +81,22 @@ def test_a_gold_answer_scores_the_maximum(kind, contract, reward):
     )
     row = score(text, sample, {reward: 1.0}, contract=contract)
     assert (row["score"], row[reward]) == (1.0, 1.0)
+
+
+seconds = st.integers(0, 500_000).map(lambda n: n / 100)
+some_spans = st.lists(st.tuples(seconds, seconds), min_size=1, max_size=4, unique=True)
+
+
+@settings(deadline=None)
+@given(some_spans)
+def test_any_true_spans_said_and_reasoned_score_the_maximum(pairs):
+    spans = tuple(sorted({Span(*sorted(pair)) for pair in pairs}))
+    sample = Truth("q", spans=spans, duration=max(s.end_seconds for s in spans) + 1.0)
+    told = ". Then ".join(f"from {s.start_seconds:.2f} to {s.end_seconds:.2f}" for s in spans)
+    text = render("think_answer", spans=spans, reasoning=f"{told}.")
+    row = score(text, sample, dict.fromkeys(APPLY["grounding"], 1.0), contract="think_answer")
+    for reward in APPLY["grounding"]:
+        assert row[reward] == pytest.approx(1.0), reward
 
 
 @pytest.mark.parametrize("reward", sorted(APPLY["absent"]))

@@ -50,6 +50,7 @@ STYLES = {
     "think, letter": ("think_answer_choice", CHOICE, "<think>", "</think><answer>B</answer>"),
     "prose": ("free", TRUTH, "", "The event occurs from 12.5 seconds to 17.0 seconds."),
     "prose, clock": ("free", TRUTH, "", "The answer is 00:12 - 00:17."),
+    "prose, roles": ("free", TRUTH, "", "It starts at 00:12 and ends at 00:17, when he sits down."),
     "no answer": ("think_answer", TRUTH, "<think>", "and it goes on and on and on"),
 }
 HOSTILE = ("<answer>", "<think>", "7", "1:", "1 to ", "(", "[", " ", "5 m ", "not ", "answer: ")

@@ -4,8 +4,9 @@
 for, `encode_truth` and `decode_truth` carry the ground truth through hosts as text.
 """
 
-from temporal_plugin.answers.choices import option_words
+from temporal_plugin.answers.choices import option_words, read_choice
 from temporal_plugin.answers.contracts import CONTRACTS, Contract, contract_named, render
+from temporal_plugin.answers.final import named_spans
 from temporal_plugin.answers.model import PROBLEMS, REFUSAL, Answer
 from temporal_plugin.answers.parser import parse
 from temporal_plugin.answers.truth import Truth, decode_truth, encode_truth
@@ -20,7 +21,9 @@ __all__ = [
     "contract_named",
     "decode_truth",
     "encode_truth",
+    "named_spans",
     "option_words",
     "parse",
+    "read_choice",
     "render",
 ]

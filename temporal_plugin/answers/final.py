@@ -15,6 +15,7 @@ from temporal_plugin.answers.times import Time, scan
 from temporal_plugin.spans import Span
 
 _LONGEST_READ = 16_384  # characters at the end of a text in which its final answer stands
+_MOST_NAMED = 64  # ranges of a reasoning, from its end
 _LONGEST_JOIN = 48  # characters between two ranges of one answer
 
 # Between ranges of one answer: punctuation, a few words, the number of a list item.
@@ -80,6 +81,22 @@ def read_spans(
     if not group:
         return (), _why_none(times)
     return _checked(group, duration_seconds)
+
+
+def named_spans(text: str, *, duration_seconds: float | None = None) -> tuple[Span, ...]:
+    """Every usable time range that `text` names, in its order and each once: of a reasoning.
+
+    Reversed and negative ranges, years, and those past `duration_seconds` are left out. Like
+    the rest of this module it reads the end of a very long text; linear time, never raises.
+    """
+    text = _end_of(text.strip()).lower()
+    times = scan(text)
+    found = find_ranges(text, times) if len(times) > 1 else []
+    spans = []
+    for item in found[-_MOST_NAMED:]:
+        if not _are_years(text, item, duration_seconds):
+            spans += _checked([item], duration_seconds)[0]
+    return tuple(dict.fromkeys(spans))
 
 
 def _end_of(text: str) -> str:

@@ -12,6 +12,7 @@ from temporal_plugin.answers import model
 from temporal_plugin.answers.blocks import THINK, THINK_END, echo_of
 from temporal_plugin.answers.final import REFUSAL_HINTS
 from temporal_plugin.answers.model import Answer
+from temporal_plugin.answers.times import clock_seconds
 from temporal_plugin.spans import Span
 
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
@@ -19,7 +20,8 @@ _UNIT = r"(?: ?(?:s|secs?|seconds?)\b)?"
 
 # Matched against short texts only: their runs of white space could be tried against each other.
 _RANGE = re.compile(
-    rf"\s*(?:from |between )?{_NUMBER}{_UNIT}\s*(?:to|and|-|–|—|~)\s*{_NUMBER}{_UNIT}\.?\s*"
+    rf"\s*(?:from |between )?{_NUMBER}{_UNIT}(?:\s+(?:to|and)\s+|\s*[-–—~]\s*)"
+    rf"{_NUMBER}{_UNIT}\.?\s*"
 )
 _OBJECT = re.compile(
     rf'\s*\{{\s*"start(?:_time)?"\s*:\s*"?{_NUMBER}"?\s*,'
@@ -28,8 +30,12 @@ _OBJECT = re.compile(
 _PAIR = re.compile(rf"\s*\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\]\s*")
 _LONGEST = 96
 
+_CLOCK = r"(\d{1,2}:[0-5]\d(?::[0-5]\d)?(?:\.\d{1,9})?)"
+_JOINED = r"(?: (?:to|and|[-–—~]) |[-–—~])"
+# groups: what marks the range as the answer, what leads to it, two numbers or two clock times
 _SENTENCE_END = re.compile(
-    rf" (?:from|between|is) {_NUMBER}{_UNIT} (?:to|and) {_NUMBER}{_UNIT}\.?\Z"
+    rf" ([Aa]nswer(?: is|:) )?(from |between |is )?"
+    rf"(?:{_NUMBER}{_UNIT}{_JOINED}{_NUMBER}{_UNIT}|{_CLOCK}{_JOINED}{_CLOCK})\.?\Z"
 )
 _LONGEST_END = 64
 _NEAR = 128  # characters before the range in which nothing may bear on it
@@ -64,16 +70,19 @@ def read_plain(text: str, duration_seconds: float | None, question: str | None) 
         reasoning = reasoning[: -len(THINK_END)].removeprefix(THINK).strip()
     if "<" in reasoning:  # further tags: perhaps the block is a thought only
         return None
-    return _answer(match, reasoning, duration_seconds)
+    return _answer(float(match[1]), float(match[2]), reasoning, duration_seconds)
 
 
 def _sentence(text: str, duration_seconds: float | None) -> Answer | None:
     """The answer of running text that ends in "from 5 s to 9 s." with no other number near."""
     text = text.rstrip()
     match = _SENTENCE_END.search(text, max(0, len(text) - _LONGEST_END))
-    if match is None or match[1].startswith(_YEAR) or "\\boxed{" in text:
+    if match is None or "\\boxed{" in text:
         return None
-    if "answer" in text.lower():  # a marked answer may stand earlier
+    marked, led, start, stop, clock_start, clock_stop = match.groups()
+    if not marked and (not led or "answer" in text.lower()):  # a marked answer may stand earlier
+        return None
+    if start is not None and start.startswith(_YEAR):
         return None
     near = text[max(0, match.start() - _NEAR) : match.start()].lower()
     if _DIGIT.search(near, max(0, len(near) - 64)):
@@ -81,11 +90,12 @@ def _sentence(text: str, duration_seconds: float | None) -> Answer | None:
     for hint in REFUSAL_HINTS:
         if hint in near:
             return None
-    return _answer(match, "", duration_seconds)
+    if start is None:
+        return _answer(clock_seconds(clock_start), clock_seconds(clock_stop), "", duration_seconds)
+    return _answer(float(start), float(stop), "", duration_seconds)
 
 
-def _answer(match: re.Match[str], reasoning: str, duration_seconds: float | None) -> Answer:
-    start, stop = float(match[1]), float(match[2])
+def _answer(start: float, stop: float, reasoning: str, duration_seconds: float | None) -> Answer:
     if start > stop:
         return Answer(reasoning=reasoning, problem=model.REVERSED)
     if duration_seconds is not None and start >= duration_seconds:

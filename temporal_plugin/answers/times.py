@@ -68,7 +68,7 @@ def scan(text: str) -> list[Time]:
             scale = _scale(unit.lstrip(" \u00a0-"))
             seconds = float(text[begin : end - len(unit)]) * scale
         elif kind == "clock":
-            seconds, scale = _clock_seconds(text[begin : match.end("clock")]), 1.0
+            seconds, scale = clock_seconds(text[begin : match.end("clock")]), 1.0
         else:
             seconds, scale = _compound_seconds(match[0]), 1.0
         negative = begin > 0 and text[begin - 1] in _SIGNS and _is_sign(text, begin - 1)
@@ -80,7 +80,8 @@ def _scale(unit: str) -> float:
     return 0.001 if unit.startswith(("ms", "milli")) else _SCALES[unit[0]]
 
 
-def _clock_seconds(clock: str) -> float:
+def clock_seconds(clock: str) -> float:
+    """The seconds of `mm:ss` or `hh:mm:ss`, with a fraction after a point or a comma."""
     seconds = 0.0
     for part in clock.replace(",", ".").split(":"):
         seconds = seconds * 60.0 + float(part)

@@ -1,6 +1,10 @@
 """The agent loop of a single answer, which keeps prompt and time right in the rollout."""
 
+import asyncio
+import copy
+import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -9,20 +13,23 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 
 from temporal_plugin.integrations.shared_videos import (
     SentVideos,
+    SharedTasks,
     names_of,
     prompt_key,
     share_videos,
     sizes_only,
 )
 from temporal_plugin.integrations.verl_dataset import VIDEO_FAILURE, temporal_settings
+from temporal_plugin.integrations.verl_reward import CHANGED_RESPONSE
 from temporal_plugin.integrations.verl_rollout_seed import seeded
 from temporal_plugin.video.decode import VideoError
 
 logger = logging.getLogger(__name__)
+_reordered = SharedTasks()
 
 
 class TemporalAgentLoop(SingleTurnAgentLoop):
-    """verl's single-turn loop, with four differences.
+    """verl's single-turn loop, with these differences.
 
     A Qwen3-VL prompt goes to vLLM with its video unexpanded: verl sends the expanded prompt and
     collapses runs of `<|video_pad|>` only, but Qwen3-VL also expands a timestamp before every
@@ -30,6 +37,9 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
 
     A video that fails in the middle of a run is handled as `data.temporal.on_bad_video` says:
     "fail" lets verl's own rule for failed groups decide, "skip" counts it and goes on.
+
+    With `data.temporal.shuffle_consistency` every prompt is also answered on reordered frames, and
+    the reward function gets that answer beside the response: one more rollout per prompt.
 
     The rollouts of a prompt share its token ids, and its frames are written into Ray's object
     store once for all of them; see `shared_videos`.
@@ -48,11 +58,19 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
             self.server_manager = _UnexpandedPrompts(self.server_manager, start, end, pad)
 
     async def run(self, sampling_params: dict[str, Any], **kwargs) -> AgentLoopOutput:
-        run_seed = temporal_settings(self.data_config)["rollout_seed"]
+        settings = temporal_settings(self.data_config)
+        sampling = seeded(sampling_params, settings["rollout_seed"], kwargs)
         try:
-            return await super().run(seeded(sampling_params, run_seed, kwargs), **kwargs)
+            if settings["shuffle_consistency"] is None:
+                return await super().run(sampling, **kwargs)
+            output, changed = await asyncio.gather(
+                super().run(sampling, **kwargs),
+                self._answer_reordered(sampling_params, settings["shuffle_consistency"], kwargs),
+            )
+            output.extra_fields[CHANGED_RESPONSE] = changed
+            return output
         except VideoError as error:
-            if temporal_settings(self.data_config)["on_bad_video"] == "fail":
+            if settings["on_bad_video"] == "fail":
                 raise
             logger.warning("skipped: %s", error)
             return self._without_video(list(kwargs["raw_prompt"]), int(kwargs["global_steps"]))
@@ -85,6 +103,23 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
             self.rollout_config.prompt_length,
         )
 
+    async def _answer_reordered(self, sampling_params: dict, order: str, kwargs: dict) -> str:
+        """The most likely answer to the same prompt on reordered frames.
+
+        One for all rollouts of a prompt that run in this worker at the same time.
+        """
+        info = kwargs.get("extra_info") or {}
+        messages = with_reordered(kwargs["raw_prompt"], order, str(info.get("id", "")))
+        greedy = {**sampling_params, "temperature": 0.0, "top_p": 1.0, "top_k": -1}
+
+        async def answer() -> str:
+            upstream = super(TemporalAgentLoop, self).run
+            output = await upstream(greedy, **{**kwargs, "raw_prompt": messages})
+            return self.tokenizer.decode(output.response_ids, skip_special_tokens=True)
+
+        key = json.dumps([messages, kwargs.get("global_steps")], sort_keys=True, default=str)
+        return await _reordered.get(key, answer)
+
     def _without_video(self, messages: list[dict], step: int) -> AgentLoopOutput:
         """An empty answer that scores 0, is counted and, its mask being 0, teaches nothing."""
         text = [
@@ -110,6 +145,17 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
                 "max_global_steps": step,
             },
         )
+
+
+def with_reordered(messages: Sequence[dict], order: str, seed: str) -> list[dict]:
+    """A copy of the messages whose video entries ask for reordered frames."""
+    messages = copy.deepcopy(list(messages))
+    for message in messages:
+        if isinstance(message["content"], list):
+            for part in message["content"]:
+                if part.get("type") == "video":
+                    part["reorder"] = [order, seed]
+    return messages
 
 
 class _SentOnce:

@@ -3,8 +3,9 @@
 `data.train_files` and `data.val_files` name Sample JSONL files or `data_config` YAMLs. Our own
 settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip"),
 `frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store),
-`curriculum` (see `curation.curriculum_settings`; null: verl's own order) and `rollout_seed`
-(see `verl_rollout_seed`; null: rollouts are drawn without a seed).
+`curriculum` (see `curation.curriculum_settings`; null: verl's own order), `rollout_seed` (see
+`verl_rollout_seed`; null: rollouts are drawn without a seed) and `shuffle_consistency` (null,
+"reversed" or "shuffled": answer each prompt also on reordered frames).
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from temporal_plugin.integrations.shared_videos import SharedTasks, VideoName
 from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
+from temporal_plugin.video.reorder import ORDERS, reordered
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.source import open_source
 
@@ -40,6 +42,7 @@ DEFAULTS = {
     "frame_store": None,
     "curriculum": None,
     "rollout_seed": None,
+    "shuffle_consistency": None,
 }
 VIDEO_MARK = "<video>"  # where a text message shows the video, as in verl's own data
 _reading = SharedTasks()
@@ -129,6 +132,11 @@ def temporal_settings(config: Mapping) -> dict:
     unknown = sorted(set(settings) - set(DEFAULTS))
     if unknown:
         raise ValueError(f"unknown data.temporal setting {unknown}; allowed: {sorted(DEFAULTS)}")
+    order = settings["shuffle_consistency"]
+    if order is not None and order not in ORDERS:
+        raise ValueError(
+            f"data.temporal.shuffle_consistency is {order!r}; allowed: null, {', '.join(ORDERS)}"
+        )
     if settings["on_bad_video"] not in ON_BAD_VIDEO:
         raise ValueError(
             f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"
@@ -218,7 +226,8 @@ def read_videos(
     """(pixels uint8 [T, C, H, W], metadata) of each video entry.
 
     Args:
-        entries: mappings with `video`, and `clip` and `sampling` where there are any.
+        entries: mappings with `video`, and `clip`, `sampling` and `reorder` (an order and a seed,
+            see `video.reorder`) where there are any.
         patch_size: edge of the vision tower's patch in pixels.
         frame_store: as in `open_source`.
 
@@ -234,5 +243,8 @@ def read_videos(
         status = Path(path).stat()
         version = status.st_size, status.st_mtime_ns
         key = (path, version, sampling, clip, patch_size)
+        if entry.get("reorder"):
+            frames = reordered(frames, *entry["reorder"])
+            key = (*key, *entry["reorder"])
         found.append((frames.pixels, VideoName(frames.metadata(), key)))
     return found

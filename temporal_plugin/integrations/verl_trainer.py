@@ -24,6 +24,7 @@ from temporal_plugin.integrations.verl_curriculum import (
 )
 from temporal_plugin.integrations.verl_dataset import temporal_settings
 from temporal_plugin.integrations.verl_plugin import TRAINER_MODE
+from temporal_plugin.rewards import APPLIES
 
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.2  # upstream looks for finished rollouts every 2 s, a quarter of a small step
@@ -160,12 +161,20 @@ def reward_metrics(parts: Sequence[Mapping[str, float]], groups: Sequence[str]) 
         groups: per rollout, the prompt it answers.
 
     Returns:
-        `reward/<part>/mean`, `reward/<part>/std`; `group/zero_variance_share`: the share of groups
-        whose rollouts all score the same and so teach nothing; `group/score_std_mean`.
+        `reward/<part>/mean`, `reward/<part>/std`, over the rows to which the part applies (see
+        `rewards.score`; a part that applies to none is left out); `group/zero_variance_share`: the
+        share of groups whose rollouts all score the same and so teach nothing;
+        `group/score_std_mean`.
     """
     metrics: dict[str, float] = {}
     for name in sorted({name for row in parts for name in row}):
-        values = [row[name] for row in parts if isinstance(row.get(name), (int, float))]
+        if name.endswith(APPLIES):
+            continue  # says in which rows another part counts
+        values = [
+            row[name]
+            for row in parts
+            if isinstance(row.get(name), (int, float)) and row.get(name + APPLIES, 1.0)
+        ]
         if values:
             metrics[f"reward/{name}/mean"] = float(np.mean(values))
             metrics[f"reward/{name}/std"] = float(np.std(values))

@@ -130,6 +130,11 @@ plain_ends = st.sampled_from(
         "<answer>{}</answer></think>",
         "{}?",
         "from {} \n",
+        "The answer is {}.",
+        "so the answer: {}",
+        "The answer is from {}.",
+        "My answer {}",
+        "The answers are {}.",
     ]
 )
 plain_ranges = st.sampled_from(
@@ -147,13 +152,28 @@ plain_ranges = st.sampled_from(
         "B",
         "12,5 to 17,0",
         " 5~9 ",
+        "5-9",
+        "5 – 9",
+        "5 -9",
+        "00:05 - 00:09",
+        "0:05-0:09.5",
+        "1:00:05 to 1:00:09",
+        "00:09 and 00:05",
+        "19:05 - 20:09",
+        "00:75 to 00:99",
+        "00:05 to 9",
+        "5-9-12",
+        "5 and9",
+        "5to 9",
     ]
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=1000)
 @given(st.lists(blocks, max_size=5), plain_ends, plain_ranges, st.booleans())
 @example(["He walks from 1 to 3 and"], "then from {}.", "5 to 9", False)
+@example(["The answer is 1 to 3."], "The answer is {}.", "00:05 - 00:09", False)
+@example(["The answer is 1 to 3."], "It is {}", "00:05 - 00:09", False)
 def test_the_short_way_agrees_with_the_full_parser(parts, end, said, asked):
     text = " ".join([*parts, end.format(said)])
     question = "what is it from 5 to 9" if asked else None
@@ -162,7 +182,15 @@ def test_the_short_way_agrees_with_the_full_parser(parts, end, said, asked):
         assert short == _full(text, None, 30.0, contract_named("free"), question)
 
 
-@pytest.mark.parametrize("style", ["{}<answer>5 to 9</answer>", "{}He jumps from 5 to 9 s."])
+@pytest.mark.parametrize(
+    "style",
+    [
+        "{}<answer>5 to 9</answer>",
+        "{}He jumps from 5 to 9 s.",
+        "{}The answer is 00:05 - 00:09.",
+        "{}He jumps from 00:05 to 00:09.",
+    ],
+)
 def test_the_short_way_is_taken(style):
     for reasoning in ("", "From 1 to 3 he walks. " + "And then he turns around. " * 4):
         assert read_plain(style.format(reasoning), None, None) is not None

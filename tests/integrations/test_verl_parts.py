@@ -10,14 +10,14 @@ pytest.importorskip("verl")
 
 from temporal_plugin import answers, prompts
 from temporal_plugin.annotations.sample import Sample
-from temporal_plugin.integrations.verl_agent_loop import collapse_videos
+from temporal_plugin.integrations.verl_agent_loop import collapse_videos, with_reordered
 from temporal_plugin.integrations.verl_dataset import (
     TemporalDataset,
     chat,
     drop_bad_videos,
     temporal_settings,
 )
-from temporal_plugin.integrations.verl_reward import compute_score
+from temporal_plugin.integrations.verl_reward import _headline, compute_score
 from temporal_plugin.integrations.verl_trainer import reward_metrics
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
@@ -65,6 +65,74 @@ class TestReward:
         text = "<think>hm</think><answer>1.00 to 3.00</answer>"
         assert self.score(text)["format"] == 0.0
         assert self.score(text, contract="think_answer")["format"] == 1.0
+
+    def test_options_and_weights_by_task(self):
+        weights = {
+            "grounding": {"tiou": 1.0, "length": {"weight": 0.1, "max_chars": 500}},
+            "choice": {"choice": 1.0},
+        }
+        text = "<think>a</think><answer>1.00 to 3.00</answer>"
+        grounding = compute_score("x", text, answers.encode_truth(SAMPLE), weights=weights)
+        assert (grounding["score"], grounding["acc"]) == (pytest.approx(1.1),) * 2  # no IoU named
+        truth = answers.Truth("c", task="choice", options=("x", "y"), answer="B")
+        choice = compute_score("x", "B", answers.encode_truth(truth), weights=weights)
+        assert (choice["score"], choice["acc"]) == (1.0, 1.0)
+        assert set(choice) == set(grounding)
+        metrics = reward_metrics([grounding, choice], ["a", "b"])
+        assert metrics["reward/choice/mean"] == 1.0  # over the one row that has a choice
+        assert metrics["reward/length/mean"] == 1.0
+        assert not [name for name in metrics if "_applies" in name]
+        assert "reward/choice/mean" not in reward_metrics([grounding], ["a"])
+
+    @pytest.mark.parametrize(
+        ("task", "row", "acc"),
+        [
+            ("grounding", {"iou": 0.5, "choice": 1.0}, 0.5),
+            ("choice", {"iou": 0.0, "choice": 1.0}, 1.0),
+            ("grounded_choice", {"iou": 0.5}, 0.5),
+            ("grounded_choice", {"iou": 0.5, "choice": 1.0}, 1.0),
+            ("grounding", {"tiou": 0.4}, 0.9),
+            ("choice", {"choice": 0.0, "choice_applies": 0.0}, 0.9),
+            ("open", {"iou": 0.0}, 0.0),
+        ],
+    )
+    def test_the_headline(self, task, row, acc):
+        assert _headline({"score": 0.9, **row}, answers.Truth("q", task)) == acc
+
+    def test_compat_scores_as_its_authors_did(self):
+        text = "<think>a</think><answer>1.0 to 2.0</answer>"
+        row = compute_score("x", text, answers.encode_truth(SAMPLE), compat="timezero")
+        assert (row["score"], row["iou"], row["acc"], row["video_failure"]) == (1.5, 0.5, 0.5, 0.0)
+        weights = {"iou": 1.0}
+        row = compute_score(
+            "x", text, answers.encode_truth(SAMPLE), compat="timezero", weights=weights
+        )
+        assert row["score"] == 0.5
+
+    def test_neither_weights_nor_compat(self):
+        with pytest.raises(ValueError, match="neither weights nor compat"):
+            compute_score("x", "", answers.encode_truth(SAMPLE))
+
+    def test_the_answer_to_reordered_frames_counts_where_there_is_one(self):
+        settings = {"weight": 0.5, "order": "reversed"}
+
+        def score(**info):
+            return compute_score(
+                "x",
+                "1 to 3",
+                answers.encode_truth(SAMPLE),
+                info,
+                weights={"iou": 1.0},
+                shuffle_consistency=settings,
+            )
+
+        for changed, expected in (("5 to 7", 1.0), ("1 to 3", 0.0), ("", 1.0)):
+            row = score(changed_response=changed)
+            assert (row["shuffle_consistency"], row["shuffle_consistency_applies"]) == (expected, 1)
+            assert row["score"] == 1.0 + 0.5 * expected
+        without = score()
+        assert (without["shuffle_consistency_applies"], without["score"]) == (0.0, 1.0)
+        assert set(without) == set(row)
 
 
 class TestGroupStatistics:
@@ -114,6 +182,8 @@ class TestSettings:
             temporal_settings({"temporal": {"promt": "answer"}})
         with pytest.raises(ValueError, match="on_bad_video is 'ignore'; allowed"):
             temporal_settings({"temporal": {"on_bad_video": "ignore"}})
+        with pytest.raises(ValueError, match="shuffle_consistency is 'mixed'; allowed: null, rev"):
+            temporal_settings({"temporal": {"shuffle_consistency": "mixed"}})
 
 
 def test_chat_names_file_clip_and_sampling():
@@ -142,6 +212,22 @@ def test_frames_of_a_message_and_a_video_that_fails(clock_video):
     assert np.diff(metadata["frames_indices"]).min() > 0
     with pytest.raises(VideoError, match=r"gone\.mp4"):
         process(clock_video.with_name("gone.mp4"))
+
+
+def test_reordered_frames_of_a_message(clock_video):
+    part = {"type": "video", "video": str(clock_video), "sampling": {"fps": 1.0}}
+    messages = [{"role": "user", "content": [part, {"type": "text", "text": "hi"}]}]
+
+    def read(messages):
+        (video,) = asyncio.run(TemporalDataset.process_multi_modal_info(messages, 14, {}))[1]
+        return video
+
+    pixels, metadata = read(messages)
+    backwards, same = read(with_reordered(messages, "reversed", "q"))
+    assert "reorder" not in part
+    assert backwards.equal(pixels.flip(0))
+    assert dict(same) == dict(metadata) and same.key != metadata.key
+    assert read(with_reordered(messages, "shuffled", "q"))[1].key != same.key
 
 
 def test_bad_videos_fail_or_are_skipped(clock_video, tmp_path, caplog):

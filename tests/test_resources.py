@@ -24,5 +24,7 @@ def test_a_recipe_brings_its_own_files():
 
 @pytest.mark.parametrize("name", ["recipe:tiny_cpu/no.yaml", "recipe:../pyproject.toml", "recipe:"])
 def test_no_other_file_is_a_recipes(name):
-    with pytest.raises(FileNotFoundError, match=r"is no file of the recipes; there are: .*tiny_cpu"):
+    with pytest.raises(
+        FileNotFoundError, match=r"is no file of the recipes; there are: .*tiny_cpu"
+    ):
         located(name)

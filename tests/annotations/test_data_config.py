@@ -51,7 +51,7 @@ def test_relative_paths_below_the_data_root(resources, monkeypatch, tmp_path):
 
 
 def test_the_data_root_is_asked_for_by_true_or_false(write_config):
-    with pytest.raises(AnnotationError, match="below_data_root.*'yes please'.*true or false"):
+    with pytest.raises(AnnotationError, match=r"below_data_root.*'yes please'.*true or false"):
         read_data_config(write_config("below_data_root: yes please\ndatasets: [{}]\n"))
 
 

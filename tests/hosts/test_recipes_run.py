@@ -54,6 +54,8 @@ def test_two_grpo_steps(name, tiny, tmp_path):
         assert 0.0 <= row["reward/format/mean"] <= 1.0
         assert row["reward/video_failure/mean"] == 0.0
         assert row["training/rollout_probs_diff_mean"] < 1e-3
+    if "actor/kl_loss" in steps[1]:  # the policy is still its own reference
+        assert abs(steps[1]["actor/kl_loss"]) < 1e-6
     if saved:
         only_the_merger_of_the_tower_learned(tiny, tmp_path)
 

@@ -10,9 +10,11 @@ pytest.importorskip("verl")
 from conftest import start_host
 from recipe_names import GRPO, SFT
 from safetensors.torch import load_file
+from transformers import AutoProcessor
 
 from temporal_plugin.demo import clips, tiny_model
 from temporal_plugin.demo.settings import ClipSettings, DemoSettings
+from temporal_plugin.integrations.verl_merge import merge
 
 pytestmark = pytest.mark.slow
 STEPS = [1, 2]
@@ -82,3 +84,28 @@ def test_two_sft_steps(name, tiny, tmp_path):
     )  # fmt: skip
     losses = [steps[step]["train/loss"] for step in STEPS]
     assert all(math.isfinite(loss) for loss in losses)
+
+
+def test_merged_adapters_start_grpo(tiny, tmp_path):
+    run(
+        "torch.distributed.run", tiny, tmp_path,
+        "--nproc_per_node=1", "--standalone", "-m", "verl.trainer.sft_trainer",
+        "--config-name", "timezero_charades_sft", "+experiment=tiny_sft", "training=lora",
+    )  # fmt: skip
+    (checkpoint,) = tmp_path.glob("outputs/*/global_step_2")
+    assert merge(checkpoint, tmp_path / "merged")
+    before = load_file(tiny / "model/model.safetensors")
+    after = load_file(tmp_path / "merged/model.safetensors")
+    assert after.keys() == before.keys()
+    # verl's merger writes bfloat16, which rounds every weight
+    moved = {name for name in before if not before[name].bfloat16().equal(after[name])}
+    assert moved
+    assert all(name.startswith("model.layers.") for name in moved)
+    AutoProcessor.from_pretrained(tmp_path / "merged")
+    with pytest.raises(FileExistsError, match="is there already; name a new folder"):
+        merge(checkpoint, tmp_path / "merged")
+
+
+def test_only_a_checkpoint_is_merged(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no fsdp_config\.json; name the"):
+        merge(tmp_path, tmp_path / "out")

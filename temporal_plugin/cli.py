@@ -30,6 +30,24 @@ app.command("doctor", epilog=doctor_command.EXAMPLE)(doctor_command.doctor)
 app.command("report", epilog=report_command.EXAMPLE)(report_command.report)
 
 
+MERGE_EXAMPLE = "Example: temporal-plugin merge outputs/timezero_charades_sft/global_step_200 sft"
+
+
+@app.command("merge", epilog=MERGE_EXAMPLE)
+def merge(
+    checkpoint: Annotated[Path, typer.Argument(help="A global_step_N folder of verl's trainers.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the model, which must not exist.")],
+) -> None:
+    """Make a model folder of a training checkpoint; adapters are added into the weights."""
+    from temporal_plugin.integrations import verl_merge
+
+    try:
+        adapted = verl_merge.merge(checkpoint, out)
+    except (OSError, verl_merge.MergeFailed) as error:
+        _fail(str(error))
+    typer.echo(f"{out}: the model{' with its adapters merged' if adapted else ''}")
+
+
 @app.callback()
 def main(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,

@@ -22,7 +22,7 @@ LOWER = (*CORE, *LEAVES, "annotations", "video")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     **{part: CORE[:index] for index, part in enumerate(CORE)},
     **dict.fromkeys(LEAVES, ()),
-    "annotations": CORE,
+    "annotations": (*CORE, "resources"),
     "video": ("spans", *LEAVES),
     "search": LOWER,
     "curation": LOWER,

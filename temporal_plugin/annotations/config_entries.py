@@ -18,8 +18,9 @@ from temporal_plugin.annotations.registry import READERS, find_reader
 from temporal_plugin.annotations.sampling_strategy import ALLOWED, parse_strategy
 from temporal_plugin.annotations.span_faults import POLICIES
 from temporal_plugin.annotations.strict_json import read_text
+from temporal_plugin.resources import data_root
 
-TOP_KEYS = ("datasets",)
+TOP_KEYS = ("datasets", "below_data_root")
 OWN_FORMATS = ("jsonl", "parquet", "verl")
 """Rows that can stand alone: videos may be absolute or beside the file, a clip is to be cut out."""
 ON_BAD_ROW = ("error", "drop")
@@ -68,7 +69,10 @@ KEYS = (
 
 
 def read_data_config(path: str | Path) -> list[DatasetConfig]:
-    """The entries of a data config; relative paths start at the config's folder.
+    """The entries of a data config.
+
+    Relative paths start at the config's folder, or with `below_data_root: true` at the folder that
+    the environment variable TEMPORAL_PLUGIN_DATA names (`./data` where it is not set).
 
     Raises:
         AnnotationError: not YAML of this form; names the file, the line and the key.
@@ -96,7 +100,17 @@ def read_data_config(path: str | Path) -> list[DatasetConfig]:
             value=entries,
             allowed="a list of entries with json_path and data_folder",
         )
-    return [_dataset(entry, f"{path}: datasets[{n}]", path) for n, entry in enumerate(entries)]
+    below = content.get("below_data_root", False)
+    if not isinstance(below, bool):
+        raise AnnotationError(
+            "not a switch",
+            where=str(path),
+            field="below_data_root",
+            value=below,
+            allowed="true or false",
+        )
+    folder = data_root() if below else path.parent
+    return [_dataset(entry, f"{path}: datasets[{n}]", folder) for n, entry in enumerate(entries)]
 
 
 def _refuse_repeats(node: yaml.Node | None, path: Path) -> None:
@@ -132,20 +146,20 @@ def _known_keys(content: Any, allowed: tuple[str, ...], where: str) -> None:
             raise AnnotationError("unknown key", where=where, value=key, allowed=", ".join(allowed))
 
 
-def _dataset(entry: Any, where: str, config: Path) -> DatasetConfig:
+def _dataset(entry: Any, where: str, folder: Path) -> DatasetConfig:
     _known_keys(entry, KEYS, where)
     try:
-        return _checked(entry, where, config)
+        return _checked(entry, where, folder)
     except AnnotationError as error:
         raise error.at(where) from None
 
 
-def _checked(entry: dict[str, Any], where: str, config: Path) -> DatasetConfig:
-    json_path = _path(entry, "json_path", config)
+def _checked(entry: dict[str, Any], where: str, folder: Path) -> DatasetConfig:
+    json_path = _path(entry, "json_path", folder)
     if json_path is None:
         raise AnnotationError("missing", field="json_path", allowed="the annotation file's path")
     format = _format(entry, json_path)
-    data_folder, data_url = _path(entry, "data_folder", config), None
+    data_folder, data_url = _path(entry, "data_folder", folder), None
     if remote.is_remote(data_folder):
         data_folder, data_url = remote.cache_folder(data_folder), data_folder
     if data_folder is None and (format not in OWN_FORMATS or remote.is_remote(json_path)):
@@ -175,7 +189,7 @@ def _checked(entry: dict[str, Any], where: str, config: Path) -> DatasetConfig:
         on_bad_span=_one_of(entry, "on_bad_span", POLICIES),
         on_bad_row=_one_of(entry, "on_bad_row", ON_BAD_ROW),
         seed=seed,
-        options=_options(entry, config),
+        options=_options(entry, folder),
     )
 
 
@@ -197,7 +211,7 @@ def _format(entry: dict[str, Any], json_path: Path | str) -> str:
     return format
 
 
-def _options(entry: dict[str, Any], config: Path) -> dict[str, Any]:
+def _options(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
     options = entry.get("options", {})
     if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
         raise AnnotationError(
@@ -207,7 +221,7 @@ def _options(entry: dict[str, Any], config: Path) -> dict[str, Any]:
     for name in ("split", "video_extension"):
         if name in entry:
             options[name] = _string(entry, name)
-    durations = _path(entry, "durations", config)
+    durations = _path(entry, "durations", folder)
     if durations is not None:
         options["durations"] = durations
     return options
@@ -232,7 +246,7 @@ def _weight(entry: dict[str, Any]) -> float | None:
     return float(value)
 
 
-def _path(entry: dict[str, Any], key: str, config: Path) -> Path | str | None:
+def _path(entry: dict[str, Any], key: str, folder: Path) -> Path | str | None:
     if entry.get(key) is None:
         return None
     value = entry[key]
@@ -241,7 +255,7 @@ def _path(entry: dict[str, Any], key: str, config: Path) -> Path | str | None:
     if remote.is_remote(value):
         return value.rstrip("/")
     # resolve() and not a textual clean-up, so that `..` after a link means what the system means.
-    return (config.parent / Path(value).expanduser()).resolve()
+    return (folder / Path(value).expanduser()).resolve()
 
 
 def _one_of(entry: dict[str, Any], key: str, allowed: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from temporal_plugin.annotations.mixing import mix
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.annotations.sampling_strategy import chosen
 from temporal_plugin.annotations.source_rows import Ids, usable_rows
+from temporal_plugin.resources import located
 
 
 @dataclass
@@ -105,9 +106,14 @@ def stream(path: str | Path) -> Iterator[Sample]:
 def entries(path: Path) -> list[DatasetConfig]:
     """The entries of a data config; a file of Samples is a config of that one file.
 
+    Args:
+        path: of the file; `recipe:<folder>/<file>` is one that our recipes bring along.
+
     Raises:
         AnnotationError: neither of the two, or malformed.
+        FileNotFoundError: our recipes hold no such file.
     """
+    path = located(path)
     if path.suffix in (".yaml", ".yml"):
         return read_data_config(path)
     if path.suffix in (".jsonl", ".parquet"):

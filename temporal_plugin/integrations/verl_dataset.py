@@ -26,6 +26,7 @@ from temporal_plugin.annotations.durations import with_duration
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations.shared_videos import SharedTasks, VideoName
 from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
+from temporal_plugin.resources import located
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
 from temporal_plugin.video.reorder import ORDERS, reordered
@@ -146,7 +147,7 @@ def temporal_settings(config: Mapping) -> dict:
 
 def require_files(paths: Sequence[str]) -> None:
     """Raises FileNotFoundError for data files that are not there."""
-    missing = [path for path in paths if not Path(path).is_file()]
+    missing = [path for path in paths if not located(path).is_file()]
     if missing:
         raise FileNotFoundError(
             f"no such data file: {missing}; data.train_files and data.val_files name a "

@@ -32,16 +32,17 @@ def pixel_limits(frames: int, sampling: Sampling, patch_size: int) -> tuple[floa
         ValueError: the limits of `sampling` contradict each other.
     """
     area = (patch_size * MERGE) ** 2  # pixels under one token
-    total = sampling.total_pixels or sequence_tokens() * area * 0.9
-    least = sampling.min_pixels or MIN_FRAME_TOKENS * area
+    total = sampling.limit("total_pixels", area) or sequence_tokens() * area * 0.9
+    least_set, most_set = (sampling.limit(name, area) for name in ("min_pixels", "max_pixels"))
+    least = least_set or MIN_FRAME_TOKENS * area
     share = total / frames * FRAMES_PER_GRID
     # 1.05: qwen-vl-utils leaves a little room above min_pixels, whatever the budget says
     greatest = max(min(MAX_FRAME_TOKENS * area, share), int(least * 1.05))
-    greatest = min(sampling.max_pixels or greatest, greatest)
+    greatest = min(most_set or greatest, greatest)
     if greatest < least:
         raise ValueError(
             f"sampling.max_pixels is {greatest:g} but min_pixels is {least}"
-            f"{'' if sampling.min_pixels else ' (the default)'}; set min_pixels to less"
+            f"{'' if least_set else ' (the default)'}; set min_pixels to less"
         )
     return least, greatest
 

@@ -42,6 +42,19 @@ def test_relative_paths_do_not_depend_on_the_working_folder(resources, monkeypat
     assert load_samples("data_config.yaml") == expected
 
 
+def test_relative_paths_below_the_data_root(resources, monkeypatch, tmp_path):
+    text = (resources / "data_config.yaml").read_text()
+    config = tmp_path / "elsewhere.yaml"
+    config.write_text("below_data_root: true\n" + text)
+    monkeypatch.setenv("TEMPORAL_PLUGIN_DATA", str(resources))
+    assert load_samples(config) == load_samples(resources / "data_config.yaml")
+
+
+def test_the_data_root_is_asked_for_by_true_or_false(write_config):
+    with pytest.raises(AnnotationError, match=r"below_data_root.*'yes please'.*true or false"):
+        read_data_config(write_config("below_data_root: yes please\ndatasets: [{}]\n"))
+
+
 def test_drop_is_the_default(resources):
     first, second = load(resources / "data_config.yaml").reports
     assert (first.read, first.dropped, first.changed, first.kept) == (6, 4, 0, 2)

@@ -46,6 +46,15 @@ def test_limits_are_those_of_qwen_vl_utils(qwen):
     assert pixel_limits(768, Sampling(), 14)[1] == qwen.MODEL_SEQ_LEN * area * 0.9 / 768 * 2
 
 
+@pytest.mark.parametrize(("patch", "area"), [(14, 784), (16, 1024)])
+def test_limits_in_tokens_follow_the_patch(patch, area):
+    in_tokens = Sampling(min_tokens=16, max_tokens=300, total_tokens=3584)
+    in_pixels = Sampling(min_pixels=16 * area, max_pixels=300 * area, total_pixels=3584 * area)
+    for frames in (4, 64, 768):
+        expected = pixel_limits(frames, in_pixels, patch)
+        assert pixel_limits(frames, in_tokens, patch) == expected
+
+
 def test_contradicting_limits_name_both():
     message = r"max_pixels is 3136 but min_pixels is 100352 \(the default\); set min_pixels"
     with pytest.raises(ValueError, match=message):

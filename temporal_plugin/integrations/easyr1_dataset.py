@@ -80,9 +80,7 @@ def build_messages(upstream: Callable) -> Callable:
         chat = example.get(CHAT)
         if self.format_prompt or self.video_key not in example or not isinstance(chat, list):
             return upstream(self, example)
-        return [
-            {"role": message["role"], "content": parts(message["content"])} for message in chat
-        ]
+        return [{"role": message["role"], "content": parts(message["content"])} for message in chat]
 
     return _build_messages
 

@@ -1,4 +1,6 @@
-"""EasyR1 with real times: `python -m temporal_plugin.integrations.easyr1_launch config=x.yaml a.b=c`.
+"""EasyR1 with real times.
+
+`python -m temporal_plugin.integrations.easyr1_launch config=x.yaml a.b=c`
 
 The arguments are those of EasyR1's own `verl.trainer.main`, and further
 - `temporal.*`: our settings, see `easyr1_settings.Settings` (a key of the config file too);

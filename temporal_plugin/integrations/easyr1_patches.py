@@ -24,7 +24,6 @@ KNOWN = {
     "RLHFDataset.__init__": "54942d4ced639fff",
     "RLHFDataset.__getitem__": "30386bc1723f94aa",
     "RLHFDataset._build_messages": "57f43321f0f578f5",
-    "get_rope_index": "76324466cce4c630",
     "FSDPWorker._process_multi_modal_inputs": "fbbac382744ca5d2",
     "_process_multi_modal_data": "46c4ce9279184d50",
     "vLLMRollout.generate_sequences": "7b1590c8abd73706",
@@ -87,7 +86,7 @@ def read_for_rollout(module: ModuleType) -> None:
 
 
 def _reader(upstream: Callable, *, keep: bool) -> Callable:
-    from temporal_plugin.integrations.easyr1_video import NAME, load, sampled_fps
+    from temporal_plugin.integrations.easyr1_video import NAME, load, told_fps
 
     if not hasattr(upstream, MARK):  # the workers import the one that the dataset's module holds
         checked(upstream, "process_video", KNOWN["process_video"])
@@ -105,7 +104,7 @@ def _reader(upstream: Callable, *, keep: bool) -> Callable:
         pixels = load(video, sampling, settings, keep=keep)
         name = getattr(pixels, NAME)
         found = (pixels, dict(name)) if return_metadata else pixels
-        return (found, sampled_fps(name)) if return_fps else found
+        return (found, told_fps(name)) if return_fps else found
 
     setattr(process_video, MARK, upstream)
     return process_video
@@ -127,47 +126,6 @@ def dataset(module: ModuleType) -> None:
             getattr(known, name), f"RLHFDataset.{name}", KNOWN[f"RLHFDataset.{name}"]
         )
         setattr(known, name, getattr(easyr1_dataset, name.strip("_"))(upstream))
-
-
-def positions(module: ModuleType) -> None:
-    """`get_rope_index` of Qwen2.5-VL: the product of step and seconds in float64, not float32.
-
-    At some rates upstream's rounding puts a step one position too low.
-    """
-    if not _once(module, "get_rope_index"):
-        return
-    from temporal_plugin.integrations.easyr1_video import qwen2_5_vl_positions
-
-    upstream = checked(module.get_rope_index, "get_rope_index", KNOWN["get_rope_index"])
-
-    @wraps(upstream)
-    def get_rope_index(
-        processor,
-        input_ids,
-        image_grid_thw=None,
-        video_grid_thw=None,
-        second_per_grid_ts=None,
-        attention_mask=None,
-    ):
-        if video_grid_thw is None or second_per_grid_ts is None:  # Qwen2-VL is told no time
-            return upstream(
-                processor,
-                input_ids,
-                image_grid_thw,
-                video_grid_thw,
-                second_per_grid_ts,
-                attention_mask,
-            )
-        return qwen2_5_vl_positions(
-            processor,
-            input_ids,
-            image_grid_thw,
-            video_grid_thw,
-            second_per_grid_ts,
-            attention_mask,
-        )
-
-    module.get_rope_index = get_rope_index
 
 
 def tell_times(module: ModuleType) -> None:
@@ -283,7 +241,6 @@ _TRANSFORMERS = "transformers.models"
 PATCHES: dict[str, tuple[str, Callable[[ModuleType], None]]] = {
     "read_for_dataset": ("verl.utils.dataset", read_for_dataset),
     "dataset": ("verl.utils.dataset", dataset),
-    "positions": ("verl.models.transformers.qwen2_vl", positions),
     "tell_times_qwen2_5_vl": (f"{_TRANSFORMERS}.qwen2_5_vl.processing_qwen2_5_vl", tell_times),
     "tell_times_qwen3_vl": (f"{_TRANSFORMERS}.qwen3_vl.processing_qwen3_vl", tell_times),
     "read_for_actor": ("verl.workers.fsdp_workers", read_for_actor),

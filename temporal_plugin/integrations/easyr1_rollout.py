@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from temporal_plugin.integrations.easyr1_video import name_of, names_of, sampled_fps
+from temporal_plugin.integrations.easyr1_video import name_of, names_of, told_fps
 
 PROCESSOR_SETTINGS = {"do_resize": False, "do_sample_frames": False}
 
@@ -37,7 +37,7 @@ def timed_prompt(prompt: Mapping[str, Any]) -> dict[str, Any]:
     pairs = [
         (video[0] if isinstance(video, tuple) else video, dict(name_of(video))) for video in videos
     ]
-    settings = {**PROCESSOR_SETTINGS, "fps": [sampled_fps(name) for name in names]}
+    settings = {**PROCESSOR_SETTINGS, "fps": [told_fps(name) for name in names]}
     return {
         **prompt,
         "multi_modal_data": {**prompt["multi_modal_data"], "video": pairs},

@@ -1,8 +1,8 @@
 """Videos inside EasyR1: frames from our source, with their real times beside them.
 
 EasyR1 asks for a video in three places (the dataset, the rollout and the actor) and passes only
-pixels on. Here the pixels are a tensor that also carries its `VideoName`: the times, and which video
-it is. Nothing in this file knows EasyR1.
+pixels on. Here the pixels are a tensor that also carries its `VideoName`: the times, and which
+video it is. Nothing in this file knows EasyR1.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from temporal_plugin.integrations.easyr1_settings import Settings
@@ -19,15 +20,15 @@ from temporal_plugin.spans import Span
 from temporal_plugin.video import decode
 from temporal_plugin.video.patches import grid_of, to_patches
 from temporal_plugin.video.plan import Plan, plan
-from temporal_plugin.video.positions import mrope_positions
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.source import has_store, open_source
+from temporal_plugin.video.timing import FRAMES_PER_STEP
 
 NAME = "temporal_name"
 """The attribute of a video's tensor that holds its `VideoName`."""
 
 ENTRY_KEYS = {"video", "clip", "video_start", "video_end"}
-TOKENS_PER_SECOND = 2  # of every released Qwen2.5-VL; EasyR1 has no config at hand there
+TOKENS_PER_SECOND = 2  # of every released Qwen2.5-VL; EasyR1 writes the number too
 
 
 def entry_of(video: str | Mapping[str, Any]) -> tuple[str, Span | None]:
@@ -117,9 +118,28 @@ def names_of(videos: Sequence | None) -> list[VideoName] | None:
     return names if names and all(name is not None for name in names) else None
 
 
-def sampled_fps(metadata: Mapping[str, Any]) -> float:
-    """Sampled frames per second, as the hosts' processors compute it from our metadata."""
-    return len(metadata["frames_indices"]) / metadata["total_num_frames"] * metadata["fps"]
+def told_fps(metadata: Mapping[str, Any]) -> float:
+    """Sampled frames per second, told in such a way that float32 arithmetic loses nothing.
+
+    Everywhere else in this package a step of Qwen2.5-VL stands at `floor(step * seconds *
+    tokens per second)` with the float32 `seconds` multiplied in float64. EasyR1 and vLLM 0.11
+    multiply in float32, which rounds up to the next whole number what lies just below it: for one
+    rate of seven, one step or more comes half a second late. A `seconds` that is one unit in the
+    last place less then gives the same positions in both.
+
+    Args:
+        metadata: see `timing.clock_metadata`.
+    """
+    sampled = len(metadata["frames_indices"]) / metadata["total_num_frames"] * metadata["fps"]
+    seconds = np.float32(FRAMES_PER_STEP / sampled)
+    steps = np.arange(-(-len(metadata["frames_indices"]) // FRAMES_PER_STEP))
+    wanted = (steps * (float(seconds) * TOKENS_PER_SECOND)).astype(np.int64)
+    for told in (seconds, np.nextafter(seconds, np.float32(0))):
+        single = steps.astype(np.float32) * told * np.float32(TOKENS_PER_SECOND)
+        double = steps * (float(told) * TOKENS_PER_SECOND)
+        if (single.astype(np.int64) == wanted).all() and (double.astype(np.int64) == wanted).all():
+            return FRAMES_PER_STEP / float(told)
+    return sampled  # not seen in 20,000 random rates: float32 then decides
 
 
 def patches_of(videos: Sequence[torch.Tensor], host: Any) -> dict[str, torch.Tensor]:
@@ -146,39 +166,3 @@ def patches_of(videos: Sequence[torch.Tensor], host: Any) -> dict[str, torch.Ten
     ]
     grids = [grid_of(len(video), *video.shape[2:], **shape) for video in videos]
     return {"pixel_values_videos": torch.cat(patches), "video_grid_thw": torch.tensor(grids)}
-
-
-def qwen2_5_vl_positions(
-    processor: Any,
-    input_ids: torch.Tensor,
-    image_grids: torch.Tensor | None,
-    video_grids: torch.Tensor | None,
-    seconds_per_grid: Sequence[float],
-    attention_mask: torch.Tensor | None,
-) -> torch.Tensor:
-    """int64 [3, L] positions of one prompt; 1 where the mask is 0, as EasyR1 has it.
-
-    Args:
-        processor: the model's processor, which knows the placeholders.
-        input_ids: int64 [L].
-        image_grids: int64 [images, 3] or None.
-        video_grids: int64 [videos, 3] or None.
-        seconds_per_grid: per video.
-        attention_mask: [L] or None.
-    """
-    keep = torch.ones_like(input_ids).bool() if attention_mask is None else attention_mask.bool()
-    ids = input_ids[keep]
-    types = (ids == processor.image_token_id).int() + 2 * (ids == processor.video_token_id).int()
-    # the processors hand these numbers over as float32, and so do all other hosts
-    seconds = torch.tensor(list(seconds_per_grid), dtype=torch.float32).tolist()
-    found = mrope_positions(
-        types.tolist(),
-        [] if image_grids is None else image_grids.tolist(),
-        [] if video_grids is None else video_grids.tolist(),
-        seconds,
-        tokens_per_second=TOKENS_PER_SECOND,
-        merge_size=processor.image_processor.merge_size,
-    )
-    positions = torch.ones(3, len(input_ids), dtype=input_ids.dtype)
-    positions[:, keep] = found.to(input_ids.dtype)
-    return positions

@@ -1,10 +1,11 @@
-"""What EasyR1's dataset, actor and rollout show the model: EasyR1's own code, without weights or Ray.
+"""What EasyR1's dataset, actor and rollout show the model: its own code, without weights or Ray.
 
 `python -m temporal_plugin.integrations.easyr1_view REQUEST OUT`, in an environment of EasyR1's own.
-REQUEST is a JSON file with `model` (a checkpoint folder), `rows` (a file that EasyR1 reads), `data`
-(settings of EasyR1's dataset), `temporal` (our settings) and `without` (patches to leave out). OUT
-becomes a folder with one `<row>.json` (the views of actor and rollout and the rollout's prompt) and
-`<row>.safetensors` (the prompt's pixels) for each row, to be compared anywhere.
+REQUEST is a JSON file with `without` (patches to leave out) and `runs`, a list of objects with
+`name`, `model` (a checkpoint folder), `rows` (a file that EasyR1 reads), `data` (settings of
+EasyR1's dataset) and `temporal` (our settings). OUT becomes a folder with a folder per run, and in
+it for each row `<row>.json` (the actor's view and the rollout's prompt) and `<row>.safetensors`
+(the prompt's pixels), to be compared anywhere.
 """
 
 from __future__ import annotations
@@ -180,30 +181,19 @@ def _plain(value: Any) -> Any:
 def main(request: str, out: str) -> None:
     """See the module."""
     asked = json.loads(Path(request).read_text(encoding="utf-8"))
-    os.environ.update(Settings.from_mapping(asked.get("temporal")).to_environment())
     easyr1_patches.install(asked.get("without", ()))
-    host = EasyR1(asked["model"], asked["rows"], asked["data"])
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    reader = _reader(asked)
-    for index in range(len(host.dataset)):
-        item = host.item(index)
-        prompt = host.rollout_prompt(item)
-        found: dict[str, Any] = {
-            "actor": host.actor(item).to_dict(),
-            "ground_truth": item["ground_truth"],
-        }
-        if reader is not None:
-            found["rollout"] = reader.view(prompt).to_dict()
-        save(found, prompt, folder / str(index))
-
-
-def _reader(asked: Mapping[str, Any]):
-    if not asked.get("engine"):
-        return None
-    from temporal_plugin.integrations.easyr1_vllm import InputReader
-
-    return InputReader(asked["model"])
+    for run in asked["runs"]:
+        os.environ.update(Settings.from_mapping(run.get("temporal")).to_environment())
+        host = EasyR1(run["model"], run["rows"], run["data"])
+        folder = Path(out) / run["name"]
+        folder.mkdir(parents=True, exist_ok=True)
+        for index in range(len(host.dataset)):
+            item = host.item(index)
+            save(
+                {"actor": host.actor(item).to_dict(), "ground_truth": item["ground_truth"]},
+                host.rollout_prompt(item),
+                folder / str(index),
+            )
 
 
 if __name__ == "__main__":

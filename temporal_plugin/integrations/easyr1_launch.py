@@ -30,6 +30,7 @@ from temporal_plugin.resources import resource_dir
 logger = logging.getLogger(__name__)
 HOOK = "temporal_plugin.integrations.easyr1_patches.install"
 RECIPE_FILE = "easyr1.yaml"
+RECIPE_SCHEME = "recipe:"
 ROWS = "temporal_rows"
 DATA_FILES = ("train_files", "val_files")
 FAMILIES = ("Qwen2_5_VLProcessor", "Qwen3VLProcessor")
@@ -111,13 +112,22 @@ def with_rows(config: DictConfig, settings: Settings) -> DictConfig:
         / OmegaConf.select(config, "trainer.experiment_name", default="demo")
     )
     for key in DATA_FILES:
-        source = OmegaConf.select(config, f"data.{key}")
-        if source and Path(source).is_file() and _holds_samples(Path(source)):
-            rows = _write_rows(Path(source), settings.prompt, folder / ROWS / f"{key}.jsonl")
+        source = _located(OmegaConf.select(config, f"data.{key}"))
+        if source is not None and source.is_file() and _holds_samples(source):
+            rows = _write_rows(source, settings.prompt, folder / ROWS / f"{key}.jsonl")
             OmegaConf.update(config, f"data.{key}", str(rows))
             OmegaConf.update(config, "data.prompt_key", "problem")
             OmegaConf.update(config, "data.answer_key", "answer")
     return config
+
+
+def _located(name: str | None) -> Path | None:
+    """The data file; `recipe:<folder>/<file>` is one that our recipes bring along."""
+    if not name:
+        return None
+    if name.startswith(RECIPE_SCHEME):
+        return resource_dir("recipes") / name.removeprefix(RECIPE_SCHEME)
+    return Path(name)
 
 
 def _holds_samples(path: Path) -> bool:

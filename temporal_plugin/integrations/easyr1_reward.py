@@ -10,62 +10,68 @@ writes it, with the `contract` of the prompt beside its fields.
 
 from __future__ import annotations
 
+import inspect
 import json
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from temporal_plugin import answers, rewards
+from temporal_plugin.integrations import verl_reward
 
-logger = logging.getLogger(__name__)
 REWARD_NAME = "temporal_plugin"
 REWARD_TYPE = "batch"
 INPUT_KEYS = frozenset({"response", "response_length", "ground_truth"})
 CONTRACT = "contract"
 """The key beside the truth's fields that names the output contract of the row's prompt."""
 
+SETTINGS = tuple(
+    name
+    for name, parameter in inspect.signature(verl_reward.compute_score).parameters.items()
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+)
+"""What `worker.reward.reward_function_kwargs` may hold: the settings of `verl_reward`."""
+
 
 def compute_score(
-    reward_inputs: Sequence[Mapping[str, Any]],
-    *,
-    weights: Mapping[str, Any],
-    contract: str | None = None,
+    reward_inputs: Sequence[Mapping[str, Any]], **settings: Any
 ) -> list[dict[str, float]]:
-    """Score a batch of responses, as `verl_reward.compute_score` does one by one.
+    """Score a batch of responses by `verl_reward.compute_score`, so that both trainers agree.
 
     Args:
         reward_inputs: per response the keys `INPUT_KEYS`; `ground_truth` is the row's `answer`,
             as text, or as the object that a reader of data files made of it.
-        weights: reward name -> weight, from `worker.reward.reward_function_kwargs`.
-        contract: an answer contract to hold responses to instead of the rows' own
-            (`answers.CONTRACTS`).
+        settings: those of `verl_reward.compute_score` (`weights`, `contract`, ...); a `contract`
+            is held to instead of the rows' own.
 
     Returns:
-        Per response the same keys, all floats: `overall` (the weighted sum), every part by name,
-        and `acc`, the IoU of a grounding sample (elsewhere the weighted sum).
+        Per response the same keys, all floats: `overall` (verl's `score`), every part by name, and
+        `acc`, as in verl.
 
     Raises:
-        ValueError: an input has other keys, or a truth that `encode_truth` did not write.
+        ValueError: an input has other keys, a setting is unknown, or a truth was not written by
+            `answers.encode_truth`.
     """
-    return [_score(row, weights, contract) for row in reward_inputs]
+    unknown = sorted(set(settings) - set(SETTINGS))
+    if unknown:
+        raise ValueError(
+            f"worker.reward.reward_function_kwargs holds {unknown}; allowed: {SETTINGS}"
+        )
+    return [_score(row, settings) for row in reward_inputs]
 
 
-def _score(
-    row: Mapping[str, Any], weights: Mapping[str, Any], contract: str | None
-) -> dict[str, float]:
+def _score(row: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, float]:
     if set(row) != INPUT_KEYS:
         raise ValueError(
             f"EasyR1 handed over the keys {sorted(row)}; this file knows {sorted(INPUT_KEYS)}: "
             "use the EasyR1 that docs/easyr1.md names"
         )
-    truth, own = _decode(_as_text(row["ground_truth"]))
-    result = rewards.score(row["response"], truth, weights, contract=contract or own)
-    parts = {name: float(value) for name, value in result.items() if name != "score"}
-    overall = float(result["score"])
-    return {"overall": overall, **parts, "acc": parts.get("iou", overall)}
+    truth, contract = _split(_as_text(row["ground_truth"]))
+    info = {} if contract is None else {CONTRACT: contract}
+    result = verl_reward.compute_score("", row["response"], truth, info, **settings)
+    found = {name: float(value) for name, value in result.items()}
+    return {"overall": found.pop("score"), **found}
 
 
 def _as_text(ground_truth: Any) -> str:
@@ -82,16 +88,16 @@ def _plain(value: Any) -> Any:
 
 
 @lru_cache(maxsize=4096)  # the rollouts of a group have one truth
-def _decode(text: str) -> tuple[answers.Truth, str]:
-    """The truth and the contract in an `answer`."""
+def _split(text: str) -> tuple[str, str | None]:
+    """The truth and the contract in an `answer`; what is not ours, as it is."""
     try:
         fields = json.loads(text)
     except (TypeError, ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict):
-        return answers.decode_truth(text), "free"  # which says what is wrong
-    contract = fields.pop(CONTRACT, "free")
-    return answers.decode_truth(json.dumps(fields)), contract
+        return text, None  # decode_truth says what is wrong
+    if not isinstance(fields, dict) or CONTRACT not in fields:
+        return text, None
+    contract = fields.pop(CONTRACT)
+    return json.dumps(fields, ensure_ascii=False), contract
 
 
 def reference() -> str:

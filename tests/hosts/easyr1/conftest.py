@@ -83,9 +83,16 @@ def convert(new: Path, old: Path) -> None:
     tokenizer = json.loads((new / "tokenizer_config.json").read_text())
     for name in ("backend", "extra_special_tokens"):
         tokenizer.pop(name, None)
-    tokenizer["tokenizer_class"] = "PreTrainedTokenizerFast"
+    tokenizer["tokenizer_class"] = "Qwen2TokenizerFast"
     tokenizer["extra_special_tokens"] = {name: tokenizer.pop(name) for name in TOKENS}
     (old / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    config = json.loads((new / "config.json").read_text())
+    text = config["text_config"]
+    rotary = text.pop("rope_parameters")
+    text |= {"rope_theta": rotary.pop("rope_theta"), "rope_scaling": rotary}
+    if config["model_type"] == "qwen2_5_vl":  # whose text settings lie flat in released checkpoints
+        config = {**config.pop("text_config"), **config}
+    (old / "config.json").write_text(json.dumps(config))
     settings = json.loads((new / "processor_config.json").read_text())
     for part, file in (
         ("image_processor", "preprocessor_config.json"),

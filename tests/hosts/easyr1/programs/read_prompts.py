@@ -54,7 +54,7 @@ def view(processor, config, tokenizer, file: Path):
 
 
 def main(model: str, folder: str) -> None:
-    settings = ModelConfig(model=model, dtype="float32", max_model_len=1 << 17)
+    settings = ModelConfig(model=model, dtype="float32")
     processor = MULTIMODAL_REGISTRY.create_processor(settings)
     for file in sorted(Path(folder).glob("[0-9]*.json")):
         if not file.name.endswith(".rollout.json"):

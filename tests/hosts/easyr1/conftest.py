@@ -1,8 +1,8 @@
 """A real EasyR1 in processes of its own: its package is called verl too.
 
 EASYR1_SRC names its checkout, EASYR1_PYTHON an interpreter with what docs/easyr1.md lists; tests
-that need them are skipped by name without. Where that interpreter has no vLLM, a stub stands for
-it; nothing here generates with it.
+that need them are skipped by name without. A stub stands for vLLM, since nothing here generates with
+it; EASYR1_VLLM_PYTHON may name an interpreter with the real one, which then reads the prompts.
 """
 
 import json
@@ -25,11 +25,25 @@ class EasyR1:
     def __init__(self, source: Path, python: str, home: Path) -> None:
         self.source, self.python, self.home = source, python, home
 
-    def run(self, *arguments: str, folder: Path | None = None, **environment: str) -> str:
-        """Output of `python arguments`; an error with it where that fails."""
-        path = os.pathsep.join(map(str, (ROOT, self.source, STUBS)))
+    def run(
+        self,
+        *arguments: str,
+        folder: Path | None = None,
+        python: str | None = None,
+        beside: tuple[Path, ...] | None = None,
+        **environment: str,
+    ) -> str:
+        """Output of `python arguments`; an error with it where that fails.
+
+        Args:
+            folder: where to start it.
+            python: another interpreter than EASYR1_PYTHON.
+            beside: what it can import beside our package; EasyR1 and the stub of vLLM if None.
+        """
+        beside = (self.source, STUBS) if beside is None else beside
+        path = os.pathsep.join(map(str, (ROOT, *beside)))
         found = subprocess.run(
-            [self.python, *arguments],
+            [python or self.python, *arguments],
             cwd=folder or self.home,
             env={
                 **os.environ,
@@ -50,7 +64,7 @@ class EasyR1:
             raise AssertionError(f"exit status {found.returncode}\n{found.stdout[-6000:]}")
         return found.stdout
 
-    def program(self, name: str, *arguments: str, **settings: str) -> str:
+    def program(self, name: str, *arguments: str, **settings) -> str:
         """Output of one of the programs beside this file."""
         return self.run(str(Path(__file__).parent / "programs" / name), *arguments, **settings)
 

@@ -6,6 +6,7 @@ rollout's prompt. `test_time_parity.py` compares verl with all other paths.
 """
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -153,3 +154,26 @@ def readers(tiny_model):
         return made[family]
 
     return build
+
+
+@pytest.fixture(scope="module")
+def read_by_vllm(easyr1, shown, old_model):
+    """The folder of prompts, each beside what vLLM 0.11 makes of it."""
+    python = os.environ.get("EASYR1_VLLM_PYTHON")
+    if not python:
+        pytest.skip("set EASYR1_VLLM_PYTHON (an interpreter with vLLM 0.11 and transformers 4.57)")
+    for family, fps in CASES:
+        folder = shown / f"{family}_{fps}"
+        easyr1.program(
+            "read_prompts.py", str(old_model(family)), str(folder), python=python, beside=()
+        )
+    return shown
+
+
+@pytest.mark.parametrize(("family", "fps"), CASES)
+def test_rollout_as_actor(read_by_vllm, samples, family, fps):
+    """Both halves of EasyR1, as its own vLLM reads a prompt: nothing differs."""
+    folder = read_by_vllm / f"{family}_{fps}"
+    for index in range(len(samples)):
+        rollout = json.loads((folder / f"{index}.rollout.json").read_text())
+        assert first_difference(read(folder, index)[0], ModelView.from_dict(rollout)) is None

@@ -1,8 +1,8 @@
 """A real EasyR1 in processes of its own: its package is called verl too.
 
 EASYR1_SRC names its checkout, EASYR1_PYTHON an interpreter with what docs/easyr1.md lists; tests
-that need them are skipped by name without. A stub stands for vLLM, since nothing here generates with
-it; EASYR1_VLLM_PYTHON may name an interpreter with the real one, which then reads the prompts.
+that need them are skipped by name without. A stub stands for vLLM, since nothing here generates;
+EASYR1_VLLM_PYTHON may name an interpreter with the real one, which then reads the prompts.
 """
 
 import json

@@ -18,6 +18,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from temporal_plugin.integrations import easyr1_patches, easyr1_reward
 from temporal_plugin.integrations.easyr1_settings import Settings
 from temporal_plugin.resources import resource_dir
+from temporal_plugin.video.source import STORE_VARIABLE
 
 logger = logging.getLogger(__name__)
 HOOK = "temporal_plugin.integrations.easyr1_patches.install"
@@ -176,10 +178,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Prepare the config, start Ray with our hook in every worker, and run EasyR1's own `main`."""
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     config, settings = split_config(read_config(sys.argv[1:] if arguments is None else arguments))
-    settings = Settings(**{**vars(settings), "patch_size": patch_size_of(config)})
+    store = settings.frame_store or os.environ.get(STORE_VARIABLE)  # for other machines too
+    settings = replace(
+        settings,
+        patch_size=patch_size_of(config),
+        frame_store=str(Path(store).absolute()) if store else None,
+    )
     config = with_rows(config, settings)
-    variables = environment(settings)
-    os.environ.update(variables)
+    os.environ.update(settings.to_environment())
     easyr1_patches.install()
     import ray
     import verl.trainer.main as host
@@ -190,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.argv = [sys.argv[0], f"config={file}"]
         if not ray.is_initialized():
             # EasyR1 starts Ray only where there is none, so that the hook is in all its workers
-            ray.init(runtime_env=runtime_env(variables))
+            ray.init(runtime_env=runtime_env(environment(settings)))
         host.main()
 
 

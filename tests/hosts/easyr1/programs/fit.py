@@ -99,6 +99,13 @@ class FakeWorkers:
         return DataProto(non_tensor_batch={"actor/pg_loss": np.array([0.1])})
 
 
+def patched():
+    """Run in one of Ray's workers: whether the hook came before EasyR1's modules."""
+    from verl.utils import dataset
+
+    return hasattr(dataset.process_video, "temporal_plugin")
+
+
 def without_gpus(out):
     """Stand-ins for what `Runner.run` needs GPUs for."""
     import verl.trainer.main as host
@@ -126,6 +133,7 @@ def main(out: str, *arguments: str) -> None:
 
     def init(**settings):
         start(num_cpus=4, include_dashboard=False, **settings)
+        assert ray.get(ray.remote(patched).remote()), "a Ray worker without our hook"
         without_gpus(out)
 
     ray.init = init

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,7 +53,7 @@ def trainer_row(sample: Sample, target: Target, index: int) -> dict[str, Any]:
     truth = answers.encode_truth(replace(sample, video=_video(sample, target)))
     return {
         "problem": "\n".join(message["content"] for message in messages),
-        "answer": truth,
+        "answer": _with_contract(truth, target.prompt.contract),
         "prompt": messages,
         "videos": [_clip_entry(sample, target) if target.clips else _whole(sample, target)],
         "data_source": sample.source or "temporal",
@@ -67,6 +68,11 @@ def trainer_row(sample: Sample, target: Target, index: int) -> dict[str, Any]:
             "prompt_fingerprint": target.prompt.fingerprint,
         },
     }
+
+
+def _with_contract(truth: str, contract: str) -> str:
+    """EasyR1 tells a reward nothing but this text; verl's has the contract in `extra_info`."""
+    return json.dumps({**json.loads(truth), "contract": contract}, ensure_ascii=False)
 
 
 def sft_row(sample: Sample, target: Target, index: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ Times are seconds; for normalised ones see the format `temporal_r1`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,9 @@ def _ours(truth: object) -> Truth | None:
     if not (isinstance(truth, str) and truth.startswith('{"id":')):
         return None
     try:
-        return decode_truth(truth)
+        fields = loads(truth, "")
+        fields.pop("contract", None)  # of the prompt that EasyR1's row asks with
+        return decode_truth(json.dumps(fields))
     except ValueError as error:
         raise AnnotationError(
             f"not a truth of ours ({error})", field="ground_truth", value=truth

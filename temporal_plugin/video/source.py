@@ -35,8 +35,17 @@ def open_source(folder: str | Path | None = None) -> Callable[..., Frames]:
     Raises:
         StoreError: the folder holds something that this version cannot use.
     """
-    folder = os.environ.get(STORE_VARIABLE, "") if folder is None else folder
-    return _open(str(Path(folder).absolute()) if str(folder) else "")
+    folder = _folder(folder)
+    return _open(str(Path(folder).absolute()) if folder else "")
+
+
+def has_store(folder: str | Path | None = None) -> bool:
+    """Whether `open_source(folder)` reads from a frame store, and not from memory."""
+    return bool(_folder(folder))
+
+
+def _folder(folder: str | Path | None) -> str:
+    return os.environ.get(STORE_VARIABLE, "") if folder is None else str(folder)
 
 
 @cache

@@ -85,8 +85,11 @@ def test_one_row_for_both_trainers(tmp_path, suffix):
     assert row["prompt"][1]["content"].count("<video>") == 1
     assert row["problem"] == "\n".join(message["content"] for message in row["prompt"])
     assert row["videos"] == ["/data/a b.mp4"]
-    assert row["reward_model"] == {"style": "rule", "ground_truth": row["answer"]}
-    truth = decode_truth(row["answer"])
+    assert row["reward_model"]["style"] == "rule"
+    truth = decode_truth(row["reward_model"]["ground_truth"])
+    fields = json.loads(row["answer"])
+    assert fields.pop("contract") == "think_answer_json", "EasyR1's reward sees nothing else"
+    assert fields == json.loads(row["reward_model"]["ground_truth"])
     assert (truth.id, truth.spans, truth.duration) == ("c/1", FIND.spans, 10.0)
     assert row["extra_info"]["contract"] == "think_answer_json"
     assert [row["extra_info"]["index"] for row in rows] == [0, 1]
@@ -264,3 +267,12 @@ def test_nothing_is_written_half(tmp_path, monkeypatch):
         export([FIND, FIND], "verl", path, FREE)
     assert path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["rows.jsonl", "rows.jsonl.meta.json"]
+
+
+def test_an_easyr1_row_reads_back_from_its_answer_alone(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    export([FIND], "easyr1", path, load("think_answer"))
+    row = rows_of(path)[0]
+    path.write_text(json.dumps({name: row[name] for name in ("problem", "answer", "videos")}))
+    (back,) = read("verl", path)
+    assert (back.id, back.spans, back.query) == (FIND.id, FIND.spans, FIND.query)

@@ -1,0 +1,4 @@
+"""See the package."""
+
+
+def get_adapter_absolute_path(*_): ...

@@ -88,6 +88,12 @@ def start_host(module: str, *arguments: str, folder: Path, **environment: str):
 
 
 @pytest.fixture
+def host():
+    """host(module, *arguments, folder=..., **environment): `start_host`."""
+    return start_host
+
+
+@pytest.fixture
 def lmms_eval(tmp_path):
     """lmms_eval(*arguments, **environment) -> (output text, results folder), a real run."""
 

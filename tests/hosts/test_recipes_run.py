@@ -7,7 +7,6 @@ import pytest
 
 pytest.importorskip("verl")
 
-from conftest import start_host
 from recipe_names import GRPO, SFT
 from safetensors.torch import load_file
 from transformers import AutoProcessor
@@ -31,25 +30,36 @@ def tiny(tmp_path_factory):
     return settings.out
 
 
-def run(module, tiny, folder, *arguments):
-    """(output, metrics by step) of a training run that ended well."""
-    log = folder / "metrics.jsonl"
-    found = start_host(
-        module, *arguments, folder=folder, VERL_PLATFORM="cpu", VERL_FILE_LOGGER_PATH=str(log),
-        TEMPORAL_PLUGIN_TINY=str(tiny), OMP_NUM_THREADS="2",
-    )  # fmt: skip
-    assert found.returncode == 0, found.stdout[-4000:]
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    return found.stdout, {row["step"]: row["data"] for row in rows}
+@pytest.fixture
+def train(host, tiny, tmp_path):
+    """train(module, *arguments): the metrics, by step, of a run that ended well in `tmp_path`."""
+
+    def run(module, *arguments):
+        log = tmp_path / "metrics.jsonl"
+        found = host(
+            module, *arguments, folder=tmp_path, VERL_PLATFORM="cpu",
+            VERL_FILE_LOGGER_PATH=str(log), TEMPORAL_PLUGIN_TINY=str(tiny), OMP_NUM_THREADS="2",
+        )  # fmt: skip
+        assert found.returncode == 0, found.stdout[-4000:]
+        steps = {}
+        for line in log.read_text().splitlines():
+            row = json.loads(line)
+            steps.setdefault(row["step"], {}).update(row["data"])
+        return steps
+
+    return run
+
+
+def sft(train, name, *overrides):
+    launcher = ["--nproc_per_node=1", "--standalone", "-m", "verl.trainer.sft_trainer"]
+    arguments = ["--config-name", name, "+experiment=tiny_sft", *overrides]
+    return train("torch.distributed.run", *launcher, *arguments)
 
 
 @pytest.mark.parametrize("name", GRPO)
-def test_two_grpo_steps(name, tiny, tmp_path):
+def test_two_grpo_steps(name, train, tiny, tmp_path):
     saved = ["trainer.save_freq=2"] if name == "time_r1_timerft" else []
-    _, steps = run(
-        "verl.trainer.main_ppo", tiny, tmp_path,
-        "--config-name", name, "+experiment=tiny", *saved,
-    )  # fmt: skip
+    steps = train("verl.trainer.main_ppo", "--config-name", name, "+experiment=tiny", *saved)
     assert sorted(steps) == STEPS
     for row in steps.values():
         assert math.isfinite(row["actor/pg_loss"])
@@ -76,22 +86,13 @@ def only_the_merger_of_the_tower_learned(tiny, folder):
 
 
 @pytest.mark.parametrize("name", SFT)
-def test_two_sft_steps(name, tiny, tmp_path):
-    _, steps = run(
-        "torch.distributed.run", tiny, tmp_path,
-        "--nproc_per_node=1", "--standalone", "-m", "verl.trainer.sft_trainer",
-        "--config-name", name, "+experiment=tiny_sft",
-    )  # fmt: skip
-    losses = [steps[step]["train/loss"] for step in STEPS]
-    assert all(math.isfinite(loss) for loss in losses)
+def test_two_sft_steps(name, train):
+    steps = sft(train, name)
+    assert all(math.isfinite(steps[step]["train/loss"]) for step in STEPS)
 
 
-def test_merged_adapters_start_grpo(tiny, tmp_path):
-    run(
-        "torch.distributed.run", tiny, tmp_path,
-        "--nproc_per_node=1", "--standalone", "-m", "verl.trainer.sft_trainer",
-        "--config-name", "timezero_charades_sft", "+experiment=tiny_sft", "training=lora",
-    )  # fmt: skip
+def test_adapters_are_merged(train, tiny, tmp_path):
+    sft(train, "timezero_charades_sft", "training=lora")
     (checkpoint,) = tmp_path.glob("outputs/*/global_step_2")
     assert merge(checkpoint, tmp_path / "merged")
     before = load_file(tiny / "model/model.safetensors")

@@ -88,5 +88,5 @@ def test_the_training_command_holds_a_curriculum():
 
 @pytest.mark.parametrize("name", ["curriculum", "rollout_seed"])
 def test_the_recipe_knows_the_settings(name):
-    recipe = yaml.safe_load((resource_dir("recipes") / "tiny_cpu/tiny_cpu.yaml").read_text())
+    recipe = yaml.safe_load((resource_dir("recipes") / "base/temporal_grpo.yaml").read_text())
     assert name in recipe["data"]["temporal"]

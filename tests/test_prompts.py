@@ -15,10 +15,15 @@ from temporal_plugin.prompts import (
     write_record,
 )
 
-SEARCH = {
+#: templates that ask for the contract of another one's name in other words
+VARIANTS = {
+    "answer_keyframes": "answer_glue",
+    "answer_moments": "answer",
     "search": "think_answer",
     "search_choice": "think_answer_choice",
     "search_text": "think_answer_text",
+    "think_answer_keyframes": "think_answer_glue",
+    "think_answer_moments": "think_answer",
 }
 SAMPLE = Truth("q1", query="the man jumps", duration=33.5, options=("red", "(B) blue"))
 
@@ -27,8 +32,7 @@ SAMPLE = Truth("q1", query="the man jumps", duration=33.5, options=("red", "(B) 
 def test_every_shipped_template_can_be_asked(name):
     prompt = load(name)
     assert prompt.name == name
-    # each is called after the contract it asks for, but where the contract is a search's last turn
-    assert prompt.contract == SEARCH.get(name, name)
+    assert prompt.contract == VARIANTS.get(name, name)
     *system, user = prompt.messages(SAMPLE)
     assert [message["role"] for message in system] == (["system"] if prompt.system else [])
     assert user["role"] == "user"
@@ -39,7 +43,7 @@ def test_every_shipped_template_can_be_asked(name):
 
 
 def test_there_is_a_template_for_every_contract():
-    assert set(shipped()) == (set(CONTRACTS) - {"free"}) | set(SEARCH)
+    assert set(shipped()) == (set(CONTRACTS) - {"free"}) | set(VARIANTS)
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -27,6 +27,7 @@ COMMANDS = {
     "temporal-plugin data check charades.yaml": "test_data_check",
     "temporal-plugin data export charades.yaml": "test_data_check",
     "VERL_PLATFORM=cpu python -m verl.trainer.main_ppo": "hosts/test_verl_run.py",
+    "python -m verl.trainer.main_ppo --config-name": "hosts/test_recipes.py, test_recipes_run.py",
     "lmms-eval --model temporal_qwen_vl": "hosts/test_lmms_eval_run.py",
 }
 
@@ -148,7 +149,7 @@ def test_every_row_shown_is_a_sample():
 
 
 def test_the_settings_table_names_real_settings():
-    recipe = yaml.safe_load((ROOT / "recipes/tiny_cpu/tiny_cpu.yaml").read_text())
+    recipe = yaml.safe_load((ROOT / "recipes/base/temporal_grpo.yaml").read_text())
     text = READMES[0].read_text(encoding="utf-8")
     for name in re.findall(r"^\| `(data\.temporal\.\w+)`", text, re.MULTILINE):
         assert name.rpartition(".")[2] in recipe["data"]["temporal"]

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
 from loguru import logger
@@ -70,13 +71,14 @@ class VideoModel(lmms):
         sampling: the settings of `Sampling`.
         patch_size: of the model; frames have sides that are multiples of twice this.
         batch_size: questions answered at once.
-        workers: threads that prepare the questions to come while others are answered.
+        workers: threads that prepare the questions to come while others are answered; None takes
+            one per core, 8 at most.
         frame_store: folder of the frame store; TEMPORAL_PLUGIN_FRAME_STORE where not given.
         resume: folder where answers are kept as they come and found by the next run;
             TEMPORAL_PLUGIN_RESUME where not given.
 
     Raises:
-        ValueError: a wrong batch size or sampling setting.
+        ValueError: a wrong batch size, number of workers or sampling setting.
     """
 
     is_simple = False
@@ -87,7 +89,7 @@ class VideoModel(lmms):
         sampling: dict[str, Any],
         patch_size: int,
         batch_size: int | str,
-        workers: int,
+        workers: int | None,
         frame_store: str | None,
         resume: str | None,
     ) -> None:
@@ -95,7 +97,7 @@ class VideoModel(lmms):
         self.sampling = Sampling.from_mapping(sampling)
         self.patch_size = patch_size
         self.batch_size = _batch_size(batch_size)
-        self.workers = max(1, int(workers))
+        self.workers = _workers(workers)
         self.load_frames = open_source(frame_store)
         self.resume = os.environ.get(RESUME_VARIABLE) if resume is None else str(resume)
 
@@ -127,9 +129,10 @@ class VideoModel(lmms):
             else:
                 answers[question.index] = known
         batches = list(_batches(to_ask, self.batch_size))
+        torch.get_num_threads()  # fixes this thread's number before the workers set theirs
         try:
             with (
-                ThreadPoolExecutor(self.workers, thread_name_prefix="prepare-questions") as pool,
+                ThreadPoolExecutor(self.workers, "prepare-questions", _one_thread) as pool,
                 tqdm(total=len(to_ask), disable=self.rank != 0, desc="Answering") as bar,
             ):
                 for batch, rows in self._prepared(batches, pool):
@@ -237,3 +240,19 @@ def _batch_size(value: int | str) -> int:
     if str(value).isdigit() and int(value) > 0:
         return int(value)
     raise ValueError(f"--batch_size is {value!r}; allowed: a whole number from 1")
+
+
+def _workers(value: int | None) -> int:
+    if value is None:
+        return min(8, os.cpu_count() or 1)
+    if int(value) < 1:
+        raise ValueError(f"workers is {value!r}; it must be 1 or more")
+    return int(value)
+
+
+def _one_thread() -> None:
+    """Keeps a worker from starting threads of torch, which would wait for each other's cores.
+
+    The setting is the calling thread's own; those who answer keep theirs.
+    """
+    torch.set_num_threads(1)

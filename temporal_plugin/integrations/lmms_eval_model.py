@@ -12,7 +12,7 @@ from transformers import AutoModelForImageTextToText
 
 from temporal_plugin.integrations.lmms_eval_base import Question, split_sampling
 from temporal_plugin.integrations.lmms_eval_qwen import QwenModel
-from temporal_plugin.integrations.shared_videos import SharedVideoProcessor, VideoName
+from temporal_plugin.integrations.shared_videos import VideoName, share_videos
 from temporal_plugin.integrations.transformers_time import fix_qwen2_5_vl_positions
 from temporal_plugin.video.frames import Frames
 from temporal_plugin.video.model_inputs import encode, pad_batch
@@ -20,8 +20,6 @@ from temporal_plugin.video.model_inputs import encode, pad_batch
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 PIXEL_INPUTS = ("pixel_values", "pixel_values_videos")
 BACKENDS = ("transformers", "vllm")
-#: patches that are kept; questions about one video come in a row, so that a few videos are enough
-PATCH_BYTES = 1 << 28
 
 
 class TemporalQwenVL(QwenModel):
@@ -56,7 +54,7 @@ class TemporalQwenVL(QwenModel):
         device: str | None = None,
         dtype: str = "auto",
         attn_implementation: str = "sdpa",
-        workers: int = 2,
+        workers: int | None = None,
         frame_store: str | None = None,
         resume: str | None = None,
         backend: str = "transformers",
@@ -78,8 +76,7 @@ class TemporalQwenVL(QwenModel):
         self.device = _device(device, self.accelerator)
         if self.config.model_type == "qwen2_5_vl":
             fix_qwen2_5_vl_positions()
-        host = self.processor.video_processor
-        self.processor.video_processor = SharedVideoProcessor(host, PATCH_BYTES)
+        share_videos(self.processor)
         self.dtype, self.attention = dtype, attn_implementation
         self.model = self.load_model(pretrained, _dtype(dtype), attn_implementation)
 

@@ -42,7 +42,7 @@ class TemporalVLLM(QwenModel):
         pretrained: str,
         batch_size: int | str = 1,
         device: str | None = None,
-        workers: int = 4,
+        workers: int | None = None,
         frame_store: str | None = None,
         resume: str | None = None,
         images: int = 0,

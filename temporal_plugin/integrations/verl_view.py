@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 from verl.trainer.ppo.v1 import agent_loop_tq
 from verl.utils.dataset.rl_dataset import get_dataset_class
@@ -118,7 +118,7 @@ class Rollout:
 
     def __init__(self, config):
         self.config, self.queue = config, _Queue()
-        with patch.object(agent_loop_tq, "tq", self.queue):
+        with self._own_queue():
             self.worker = _worker_class(config)(config, _NoBalancer(config, self._serve))
         self.processor, self.tokenizer = self.worker.processor, self.worker.tokenizer
         self.family = ModelFamily.of(self.worker.model_config.hf_config)
@@ -131,9 +131,18 @@ class Rollout:
             The prompt that vLLM's engine was handed, and what the log-prob pass shows the model.
         """
         row = self._row(sample)
-        with patch.object(agent_loop_tq, "tq", self.queue):
+        with self._own_queue():
             asyncio.run(self._run(row))
         return self.engine.prompt, self._log_prob()
+
+    @contextmanager
+    def _own_queue(self) -> Iterator[None]:
+        """Meanwhile verl's agent loop puts what the trainer would read where we look."""
+        verls, agent_loop_tq.tq = agent_loop_tq.tq, self.queue
+        try:
+            yield
+        finally:
+            agent_loop_tq.tq = verls
 
     def _row(self, sample: Sample) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,6 @@
 """Our model class on tiny random checkpoints: batches, order, broken videos, settings."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -7,11 +8,13 @@ import pytest
 pytest.importorskip("lmms_eval")
 
 import torch
-from lmms_eval.api.instance import Instance
+from asking import GREEDY, ask, requests_for
+from PIL import Image
 
 from temporal_plugin.annotations import Sample
 from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_failures as failures
+from temporal_plugin.integrations import shared_videos
 from temporal_plugin.integrations.lmms_eval_base import _batch_size
 from temporal_plugin.integrations.lmms_eval_model import TemporalQwenVL, _cut, _generate_options
 from temporal_plugin.spans import Span
@@ -20,8 +23,6 @@ from temporal_plugin.video.decode import load_frames
 from temporal_plugin.video.model_inputs import encode
 
 pytestmark = pytest.mark.slow  # importing the host takes longer than all the fast tests
-
-GREEDY = {"max_new_tokens": 8, "temperature": 0.0, "top_p": 1.0, "do_sample": False, "until": []}
 
 
 @pytest.fixture(autouse=True)
@@ -62,35 +63,31 @@ def build(request, tiny_model, sampling_settings):
     return make
 
 
-def ask(model, documents, generation=GREEDY):
-    model.task_dict = {"t": {"test": documents}}
-    requests = [
-        Instance(
-            request_type="generate_until",
-            arguments=("", docs.doc_to_messages, dict(generation), index, "t", "test"),
-            idx=0,
-            metadata={"task": "t", "doc_id": index, "repeats": 1},
-        )
-        for index in range(len(documents))
-    ]
-    return [answer.text for answer in model.generate_until(requests)]
-
-
 def test_answers_do_not_depend_on_the_batch(build, questions):
     one_by_one = ask(build(batch_size=1), questions)
     assert len(set(one_by_one)) > 1
     assert ask(build(batch_size="4"), questions) == one_by_one
 
 
-@pytest.mark.parametrize("settings", [{"batch_size": 1, "workers": 1}, {"batch_size": 5}])
-def test_a_video_is_decoded_once_for_all_its_questions(build, questions, monkeypatch, settings):
+@pytest.mark.parametrize(
+    ("settings", "memory"),
+    [
+        ({"batch_size": 1, "workers": 1}, source.MEMORY_BYTES),
+        ({"batch_size": 5}, source.MEMORY_BYTES),
+        ({"batch_size": 1, "workers": 1}, 8 * 3 * 56 * 56),  # room for one video
+    ],
+)
+def test_a_video_is_decoded_once_for_all_its_questions(
+    build, questions, monkeypatch, settings, memory
+):
     decoded = []
 
     def count(path, *args, **kwargs):
         decoded.append(path)
         return load_frames(path, *args, **kwargs)
 
-    source._open.cache_clear()  # other tests have left these videos in memory
+    # its own memory: other tests have left these videos in that of the process
+    monkeypatch.setattr(source, "_open", lambda _: source.MemorySource(memory).load)
     monkeypatch.setattr(decode, "load_frames", count)
     ask(build(**settings), questions)
     assert len(questions) == 5
@@ -151,6 +148,36 @@ def test_a_batch_size_is_a_whole_number(value):
         _batch_size(value)
 
 
+def test_workers_leave_the_answering_thread_its_cores(build, questions):
+    before = torch.get_num_threads()
+    seen = []
+    model = build(workers=2)
+    prepare = model.prepare
+    model.prepare = lambda *args: seen.append(torch.get_num_threads()) or prepare(*args)
+    ask(model, questions)
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == before
+
+
+def test_patches_are_made_once_for_all_questions_of_a_video(build, questions, monkeypatch):
+    made = []
+    to_patches = shared_videos.to_patches
+
+    def count(pixels, **settings):
+        made.append(tuple(pixels.shape))
+        return to_patches(pixels, **settings)
+
+    monkeypatch.setattr(shared_videos, "to_patches", count)
+    ask(build(), questions)
+    assert len(made) == len({docs.to_sample(doc).video for doc in questions}) == 3
+
+
+@pytest.mark.parametrize("value", [0, -1, "0"])
+def test_there_is_a_worker(tiny_model, value):
+    with pytest.raises(ValueError, match=r"workers is .*; it must be 1 or more"):
+        TemporalQwenVL(str(tiny_model("qwen2_5_vl")), device="cpu", workers=value)
+
+
 def test_generation_settings():
     assert _generate_options(GREEDY)["do_sample"] is False
     sampled = _generate_options({"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 5})
@@ -169,3 +196,100 @@ def test_generation_settings():
 )
 def test_stop_strings_cut_the_answer(until, expected):
     assert _cut("ab;c\nd", until) == expected
+
+
+def test_pictures_and_bare_text_are_asked_too(build, questions, tmp_path):
+    red = Image.new("RGB", (90, 50), "red")
+    red.save(tmp_path / "red.png")
+    texts = [{"type": "text", "text": "which colour?"}]
+    documents = [
+        {"content": texts},
+        {"content": [{"type": "image", "url": red}, *texts]},
+        {"content": [{"type": "image", "url": str(tmp_path / "red.png")}, *texts]},
+        {"content": [{"type": "image", "url": red.convert("L")}, *texts]},
+        {"content": [{"type": "image", "url": str(tmp_path / "none.png")}, *texts]},
+        {"content": [{"type": "image", "url": "http://127.0.0.1/a.png"}, *texts]},
+    ]
+
+    def to_messages(document):
+        return [{"role": "user", "content": document["content"]}]
+
+    one_by_one = ask(build(batch_size=1), documents, to_messages=to_messages)
+    assert all(one_by_one[:4])
+    assert one_by_one[1] == one_by_one[2]
+    assert one_by_one[4:] == ["", ""]
+    assert ask(build(batch_size=4), documents, to_messages=to_messages) == one_by_one
+
+    def either(document):
+        return to_messages(document) if "content" in document else docs.doc_to_messages(document)
+
+    mixed = ask(build(batch_size=4), [*documents[:2], *questions[:2]], to_messages=either)
+    assert mixed == one_by_one[:2] + ask(build(), questions[:2])
+
+
+def test_the_backend_is_an_argument(tiny_model, monkeypatch, sampling_settings):
+    from temporal_plugin.integrations import lmms_eval_vllm
+
+    folder = str(tiny_model("qwen2_5_vl"))
+    monkeypatch.setattr(lmms_eval_vllm.TemporalVLLM, "load_engine", lambda self, *_: "engine")
+    arguments = f"pretrained={folder},backend=vllm,max_model_len=64,fps=1"
+    model = TemporalQwenVL.create_from_arg_string(arguments, {"batch_size": 2, "device": "cpu"})
+    assert type(model) is lmms_eval_vllm.TemporalVLLM
+    assert model.engine_settings["max_model_len"] == 64
+    with pytest.raises(ValueError, match="backend is 'jax'; allowed: transformers, vllm"):
+        TemporalQwenVL(folder, backend="jax")
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing catches it."""
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_a_killed_run_goes_on_where_it_stopped(build, questions, tmp_path, monkeypatch, batch_size):
+    whole = ask(build(batch_size=batch_size), questions)
+    model = build(batch_size=batch_size, resume=str(tmp_path / "answers"))
+    generate, calls = model.model.generate, []
+
+    def die(**inputs):
+        if len(calls) == 2:
+            raise Killed
+        calls.append(len(inputs["input_ids"]))
+        return generate(**inputs)
+
+    monkeypatch.setattr(model.model, "generate", die)
+    with pytest.raises(Killed):
+        ask(model, questions)
+    model = build(batch_size=batch_size, resume=str(tmp_path / "answers"))
+    generate, rest = model.model.generate, []
+    monkeypatch.setattr(
+        model.model,
+        "generate",
+        lambda **inputs: rest.append(len(inputs["input_ids"])) or generate(**inputs),
+    )
+    assert ask(model, questions) == whole
+    assert sum(rest) == len(questions) - sum(calls) > 0
+    ask(model, questions)
+    assert sum(rest) == len(questions) - sum(calls), "all answers are known now"
+
+
+def test_a_question_that_failed_is_asked_again(build, questions, tmp_path):
+    video = tmp_path / "late.mp4"
+    video.write_text("no video yet")
+    sample = replace(docs.to_sample(questions[0]), video=str(video))
+    late = docs.to_doc(sample, video.name, "answer")
+    assert ask(build(resume=str(tmp_path / "answers")), [late]) == [""]
+    failures.clear()
+    shutil.copy(docs.to_sample(questions[0]).video, video)
+    (answer,) = ask(build(resume=str(tmp_path / "answers")), [late])
+    assert answer == ask(build(), questions[:1])[0] != ""
+
+
+def test_repeats_are_answers_of_their_own(build, questions, tmp_path):
+    sampled = {"max_new_tokens": 8, "temperature": 2.0, "do_sample": True}
+    model = build(resume=str(tmp_path / "answers"))
+    requests = requests_for(model, questions[:1], sampled) * 4
+    first = [answer.text for answer in model.generate_until(requests)]
+    assert len(set(first)) > 1
+    model = build(resume=str(tmp_path / "answers"))
+    requests = requests_for(model, questions[:1], sampled) * 4
+    assert [answer.text for answer in model.generate_until(requests)] == first

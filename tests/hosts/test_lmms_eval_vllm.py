@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("lmms_eval")
 pytest.importorskip("vllm")
 
-from lmms_eval.api.instance import Instance
+from asking import ask
 
 from temporal_plugin.annotations import Sample
 from temporal_plugin.integrations import lmms_eval_docs as docs
@@ -38,20 +38,6 @@ def sample_of(video, number=0):
     )  # fmt: skip
 
 
-def ask(model, documents, generation=GREEDY):
-    model.task_dict = {"t": {"test": documents}}
-    requests = [
-        Instance(
-            request_type="generate_until",
-            arguments=("", docs.doc_to_messages, dict(generation), index, "t", "test"),
-            idx=0,
-            metadata={"task": "t", "doc_id": index, "repeats": 1},
-        )
-        for index in range(len(documents))
-    ]
-    return [answer.text for answer in model.generate_until(requests)]
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_real_engine_answers_as_transformers_does(
     tiny_model, sampling_settings, data_root, tmp_path, family, monkeypatch
@@ -74,7 +60,7 @@ def test_a_real_engine_answers_as_transformers_does(
         return outputs
 
     monkeypatch.setattr(model.engine, "generate", record)
-    answers = ask(model, [*documents, bad])
+    answers = ask(model, [*documents, bad], GREEDY)
     assert answers[-1] == "" and "broken.mp4" in failures.reason(str(broken))
 
     view = VLLMView(folder, **sampling_settings)
@@ -82,7 +68,7 @@ def test_a_real_engine_answers_as_transformers_does(
     assert sorted(shown) == sorted(expected), "the engine expands the prompt as the view says"
 
     plain = TemporalQwenVL(folder, device="cpu", dtype="float32", **sampling_settings)
-    assert answers[:-1] == ask(plain, documents)
+    assert answers[:-1] == ask(plain, documents, GREEDY)
     assert len(set(answers[:-1])) > 1
 
 

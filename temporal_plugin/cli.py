@@ -12,6 +12,7 @@ import typer
 from temporal_plugin import curate_command, frames_command
 from temporal_plugin.demo import command
 from temporal_plugin.doctor import command as doctor_command
+from temporal_plugin.report import command as report_command
 
 app = typer.Typer(
     name="temporal-plugin",
@@ -26,6 +27,7 @@ app.add_typer(frames_command.app, name="frames")
 app.add_typer(curate_command.app, name="curate")
 app.command("demo", epilog=command.EXAMPLE)(command.demo)
 app.command("doctor", epilog=doctor_command.EXAMPLE)(doctor_command.doctor)
+app.command("report", epilog=report_command.EXAMPLE)(report_command.report)
 
 
 @app.callback()

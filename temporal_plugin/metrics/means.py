@@ -29,7 +29,8 @@ def means(
 
     Args:
         items: one per question, as an item function returns them; None where the request itself
-            failed: zero everywhere, counted under "request_failure" only.
+            failed: zero everywhere, counted under "request_failure" only. An item of a sample
+            log, zero already, says so itself under that key.
         clusters: the video of each item; questions about one video are not independent.
         keys: the keys to average.
 
@@ -52,9 +53,9 @@ def means(
 
 
 def _value(item: Item | None, key: str) -> float:
-    if key == REQUEST_FAILURE:
-        return float(item is None)
-    value = 0.0 if item is None else float(item[key])
+    if item is None:
+        return float(key == REQUEST_FAILURE)
+    value = float(item.get(key, 0.0) if key == REQUEST_FAILURE else item[key])
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"means: a score {key!r} is {value}; it must lie in [0, 1].")
     return value

@@ -59,9 +59,10 @@ def moment_item(
 def average_precision(overlaps: Sequence[Sequence[float]], threshold: float) -> float:
     """Interpolated average precision of ranked windows of one query, in [0, 1].
 
-    In the order of rank, each window takes the free true window it overlaps most, if that IoU is
-    at least `threshold`; otherwise it is a false positive. Precision is made non-increasing from
-    the end, and summed over the steps of recall (Pascal VOC 2011, all points).
+    In the order of rank, each window takes the free true window it overlaps most (of equal ones
+    the later), if that IoU is at least `threshold`; otherwise it is a false positive. Precision is
+    made non-increasing from the end, and summed over the steps of recall (Pascal VOC 2011, all
+    points).
 
     Args:
         overlaps: IoU of each ranked window with each true window, [windows, true windows].
@@ -72,7 +73,7 @@ def average_precision(overlaps: Sequence[Sequence[float]], threshold: float) -> 
     positives = len(free)
     hits: list[bool] = []
     for row in overlaps:
-        best = max(free, key=lambda j: row[j], default=None)
+        best = max(free, key=lambda j: (row[j], j), default=None)
         hit = best is not None and row[best] >= threshold
         if hit:
             free.remove(best)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 from temporal_plugin import metrics, spans
+from temporal_plugin.report.tables import Table
 from temporal_plugin.spans import Span
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 #: metric name -> what people read
 TITLES = {
@@ -34,10 +32,9 @@ class Row:
     high: float
 
     @property
-    def cells(self) -> tuple[str, ...]:
-        """The row as people read it."""
+    def numbers(self) -> tuple[str, ...]:
+        """Means, difference and interval as people read them."""
         return (
-            TITLES[self.metric],
             f"{self.before:.3f}",
             f"{self.after:.3f}",
             f"{self.difference:+.3f}",
@@ -47,9 +44,6 @@ class Row:
 
 def compare(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Compares two evaluations of the same questions.
-
-    The interval is a paired bootstrap over videos, as questions about one video are not
-    independent.
 
     Args:
         before, after: questions as `lmms_eval_results.read_samples` returns them.
@@ -63,12 +57,26 @@ def compare(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, An
             f"{len(before)} questions before and {len(after)} after are not the same ones; "
             "evaluate both checkpoints on the same annotation file"
         )
-    pairs = [(scores(row), scores(later[row["id"]])) for row in before]
-    videos = [row["video"] for row in before]
+    first = [scores(row) for row in before]
+    second = [scores(later[row["id"]]) for row in before]
+    return paired_rows(first, second, TITLES, clusters=[row["video"] for row in before])
+
+
+def paired_rows(
+    before: Sequence[Mapping[str, float]],
+    after: Sequence[Mapping[str, float]],
+    names: Sequence[str] | Mapping[str, str],
+    clusters: Sequence[Hashable] | None,
+) -> list[Row]:
+    """One row per metric of `names`; `before` and `after` hold the same questions in one order.
+
+    The interval is a paired bootstrap over `clusters` (videos), as questions about one video are
+    not independent; over questions where there are none.
+    """
     rows = []
-    for name in TITLES:
-        first, second = ([pair[k][name] for pair in pairs] for k in (0, 1))
-        difference, low, high = metrics.paired_bootstrap(first, second, clusters=videos)
+    for name in names:
+        first, second = ([float(item[name]) for item in items] for items in (before, after))
+        difference, low, high = metrics.paired_bootstrap(first, second, clusters=clusters)
         means = sum(first) / len(first), sum(second) / len(second)
         rows.append(Row(name, *means, difference, low, high))
     return rows
@@ -79,27 +87,18 @@ def scores(row: Mapping[str, Any]) -> dict[str, float]:
     predicted = [Span(*pair) for pair in row["prediction"]]
     truth = [Span(*pair) for pair in row["truth"]]
     iou = spans.iou(predicted, truth) if predicted else 0.0
-    found = {f"r1@{level}": float(iou >= level) for level in (0.3, 0.5, 0.7)}
+    found = {f"r1@{level}": float(iou >= level) for level in metrics.THRESHOLDS}
     return {"miou": iou, **found, "parse_failure": float(row["parse_failed"])}
 
 
-HEADINGS = ("unseen clips", "cold start", "GRPO", "difference", "95% interval")
+def table(
+    rows: Sequence[Row], headings: Sequence[str], titles: Mapping[str, str] = TITLES
+) -> Table:
+    """The comparison of two runs; `headings` of the metric, of `before` and of `after`."""
+    cells = [(titles.get(row.metric, row.metric), *row.numbers) for row in rows]
+    return Table((*headings, "difference", "95% interval"), cells)
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The comparison as a Markdown table."""
-    lines = [HEADINGS, ("---", *["---:"] * 4), *(row.cells for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def rich_table(rows: Sequence[Row]) -> Table:
-    """The comparison as a table for the terminal."""
-    from rich.table import Table
-
-    table = Table()
-    table.add_column(HEADINGS[0], no_wrap=True)
-    for heading in HEADINGS[1:]:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row.cells)
-    return table
+def demo_table(rows: Sequence[Row]) -> Table:
+    """The demo's comparison."""
+    return table(rows, ("unseen clips", "cold start", "GRPO"))

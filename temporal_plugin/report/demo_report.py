@@ -45,7 +45,7 @@ def write(settings: DemoSettings) -> str:
         f"GRPO step {step}, chosen on validation clips. Interval: paired bootstrap over clips."
     )
     (settings.report_dir / "results.md").write_text(
-        f"{comparison.markdown(rows)}\n{note}\n", "utf-8"
+        f"{comparison.demo_table(rows).markdown()}\n{note}\n", "utf-8"
     )
     numbers = {
         "seed": settings.seed,
@@ -62,9 +62,9 @@ def write(settings: DemoSettings) -> str:
     title = f"A tiny {name} learns when things happen (GRPO on CPU, seed {settings.seed})"
     picture = settings.report_dir / "picture.png"
     draw(picture, title, curve, rows, strips(settings, before, after))
-    Console().print(comparison.rich_table(rows))
+    Console().print(comparison.demo_table(rows).rich())
     miou = rows[0]
-    return f"mIoU {miou.before:.3f} -> {miou.after:.3f} ({miou.cells[-1]}); {note}"
+    return f"mIoU {miou.before:.3f} -> {miou.after:.3f} ({miou.numbers[-1]}); {note}"
 
 
 def training_curve(settings: DemoSettings) -> Curve:

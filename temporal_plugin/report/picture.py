@@ -7,6 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from temporal_plugin.report.canvas import (
+    BLACK,
+    BLUE,
+    DOTS_PER_INCH,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    new_figure,
+)
 from temporal_plugin.report.comparison import TITLES, Row
 from temporal_plugin.spans import Span
 
@@ -14,11 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-# colours that stay apart for colour-blind readers (Okabe and Ito)
-TRUE, BEFORE, AFTER, FORMAT = "#222222", "#E69F00", "#0072B2", "#999999"
-BARS = (("true span", TRUE), ("after cold start", BEFORE), ("after GRPO", AFTER))
+BARS = (("true span", BLACK), ("after cold start", ORANGE), ("after GRPO", BLUE))
 WIDTH_INCHES, TOP_INCHES, STRIP_INCHES = 11.0, 3.0, 1.45
-DOTS_PER_INCH = 130
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +59,8 @@ def draw(
     path: Path, title: str, curve: Curve, rows: Sequence[Row], strips: Sequence[Strip]
 ) -> None:
     """Writes the picture as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     height = TOP_INCHES + 0.9 + STRIP_INCHES * len(strips)
-    figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(WIDTH_INCHES, height)
     figure.suptitle(title, fontsize=13, fontweight="bold")
     top, bottom = figure.subfigures(
         2, 1, height_ratios=[TOP_INCHES, STRIP_INCHES * len(strips) + 0.4], hspace=0.02
@@ -73,9 +76,9 @@ def draw(
 
 def _draw_curve(axis: Axes, curve: Curve) -> None:
     styles = {
-        "score": ("reward", "#009E73", 2.2),
-        "iou": ("IoU of sampled answers", AFTER, 1.6),
-        "format": ("answers in form", FORMAT, 1.6),
+        "score": ("reward", GREEN, 2.2),
+        "iou": ("IoU of sampled answers", BLUE, 1.6),
+        "format": ("answers in form", GREY, 1.6),
     }
     for name, values in curve.rewards.items():
         label, colour, width = styles[name]
@@ -84,7 +87,7 @@ def _draw_curve(axis: Axes, curve: Curve) -> None:
         curve.validation_steps,
         curve.validation_iou,
         "D",
-        color="#CC79A7",
+        color=PINK,
         label="mIoU on validation clips (greedy)",
     )
     axis.set(xlabel="GRPO step", ylim=(0, 1.3), title="training")

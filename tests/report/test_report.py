@@ -51,7 +51,7 @@ def test_other_questions_are_refused(before, after):
 
 
 def test_markdown_has_one_line_per_metric(before, after):
-    lines = comparison.markdown(comparison.compare(before, after)).splitlines()
+    lines = comparison.demo_table(comparison.compare(before, after)).markdown().splitlines()
     assert len(lines) == 2 + len(comparison.TITLES)
     assert lines[2].startswith("| mean IoU | 0.500 | 0.975 | +0.475 |")
     assert len({line.count("|") for line in lines}) == 1

@@ -35,6 +35,11 @@ def test_no_items_is_an_error():
         grounding([])
 
 
+def test_a_logged_item_says_itself_that_its_request_failed():
+    logged = [{"x": 0.0, "request_failure": 1.0}, {"x": 1.0, "request_failure": 0.0}]
+    assert means(logged, keys=["x"]) == means([None, {"x": 1.0}], keys=["x"])
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -0.1, 1.1])
 def test_a_score_that_is_none_is_an_error(value):
     with pytest.raises(ValueError, match=r"'accuracy' is .*must lie in \[0, 1\]"):

@@ -3,6 +3,7 @@
 import math
 import random
 
+import numpy as np
 import pytest
 
 from temporal_plugin.metrics import paired_bootstrap as bootstrap
@@ -85,3 +86,21 @@ def test_unequal_clusters_are_weighted_by_their_questions():
 def test_a_wrong_bootstrap_is_named(before, after, settings, message):
     with pytest.raises(ValueError, match=message):
         bootstrap(before, after, **settings)
+
+
+def test_a_bootstrap_equals_the_written_out_one():
+    chance = random.Random(3)
+    for seed in range(300):
+        count = chance.randint(1, 15)
+        before, after = ([chance.random() for _ in range(count)] for _ in range(2))
+        videos = [chance.choice("abcde") for _ in range(count)]
+        found = bootstrap(before, after, clusters=videos, resamples=40, seed=seed, confidence=0.8)
+        names = list(dict.fromkeys(videos))
+        drawn = np.random.default_rng(seed).integers(0, len(names), size=(40, len(names)))
+        means = []
+        for row in drawn:
+            taken = [k for place in row for k in range(count) if videos[k] == names[place]]
+            means.append(sum(after[k] - before[k] for k in taken) / len(taken))
+        low, high = np.quantile(means, (0.1, 0.9))
+        mean = sum(b - a for a, b in zip(before, after, strict=True)) / count
+        assert found == pytest.approx((mean, low, high), abs=1e-12)

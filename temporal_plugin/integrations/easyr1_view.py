@@ -2,9 +2,9 @@
 
 `python -m temporal_plugin.integrations.easyr1_view REQUEST OUT`, in an environment of EasyR1's own.
 REQUEST is a JSON file with `runs`, a list of objects with `name`, `model` (a checkpoint folder),
-`rows` (a file that EasyR1 reads), `data` (settings of EasyR1's dataset) and `temporal` (ours). OUT becomes a folder with a folder per run, and in
-it for each row `<row>.json` (the actor's view and the rollout's prompt) and `<row>.safetensors`
-(the prompt's pixels), to be compared anywhere.
+`rows` (a file that EasyR1 reads), `data` (settings of EasyR1's dataset) and `temporal` (ours). OUT
+becomes a folder with a folder per run, and in it for each row `<row>.json` (the actor's view and
+the rollout's prompt) and `<row>.safetensors` (the prompt's pixels), to be compared anywhere.
 """
 
 from __future__ import annotations

@@ -116,9 +116,9 @@ def usable(dataset, *, drop_overlong: bool):
     rows, key, folder = dataset.dataset, dataset.video_key, dataset.image_dir
     settings = Settings.from_environment()
     entries = [[below(folder, video) for video in row or ()] for row in rows[key]]
-    faults = _faults({entry_of(video)[0] for row in entries for video in row})
+    faults = faults_of({entry_of(video)[0] for row in entries for video in row})
     if faults and settings.on_bad_video == "fail":
-        raise VideoError(_listing(faults))
+        raise VideoError(listing(faults))
     counts = _lengths(dataset, entries, faults, settings)
     keep, overlong, bad = [], 0, 0
     for index, count in enumerate(counts):
@@ -145,7 +145,7 @@ def usable(dataset, *, drop_overlong: bool):
     return rows if len(keep) == len(rows) else rows.select(keep)
 
 
-def _faults(paths: set[str]) -> dict[str, str]:
+def faults_of(paths: set[str]) -> dict[str, str]:
     """Path -> why its file cannot be opened as a video."""
     from temporal_plugin.annotations.check import survey
 
@@ -153,7 +153,7 @@ def _faults(paths: set[str]) -> dict[str, str]:
     return {path: item.fault[0] for path, item in found.items() if item.fault is not None}
 
 
-def _listing(faults: Mapping[str, str]) -> str:
+def listing(faults: Mapping[str, str]) -> str:
     lines = [f"  {path}: {reason}" for path, reason in list(faults.items())[:LISTED]]
     if len(faults) > LISTED:
         lines.append(f"  and {len(faults) - LISTED} more")

@@ -12,7 +12,6 @@ The arguments are those of EasyR1's own `verl.trainer.main`, and further
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -25,16 +24,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from temporal_plugin.integrations import easyr1_patches, easyr1_reward
+from temporal_plugin.integrations.easyr1_rows import with_rows
 from temporal_plugin.integrations.easyr1_settings import Settings
 from temporal_plugin.resources import resource_dir
 from temporal_plugin.video.source import STORE_VARIABLE
 
-logger = logging.getLogger(__name__)
 HOOK = "temporal_plugin.integrations.easyr1_patches.install"
 RECIPE_FILE = "easyr1.yaml"
-RECIPE_SCHEME = "recipe:"
-ROWS = "temporal_rows"
-DATA_FILES = ("train_files", "val_files")
 FAMILIES = ("Qwen2_5_VLProcessor", "Qwen3VLProcessor")
 
 
@@ -99,64 +95,6 @@ def patch_size_of(config: DictConfig) -> int:
             "start other models with EasyR1's own verl.trainer.main"
         )
     return processor.video_processor.patch_size
-
-
-def with_rows(config: DictConfig, settings: Settings) -> DictConfig:
-    """The config with data files of samples replaced by rows that EasyR1 reads.
-
-    Raises:
-        AnnotationError: a file holds rows that cannot be asked with `temporal.prompt`.
-    """
-    folder = Path(
-        OmegaConf.select(config, "trainer.save_checkpoint_path")
-        or Path("checkpoints")
-        / OmegaConf.select(config, "trainer.project_name", default="easy_r1")
-        / OmegaConf.select(config, "trainer.experiment_name", default="demo")
-    )
-    for key in DATA_FILES:
-        source = _located(OmegaConf.select(config, f"data.{key}"))
-        if source is not None and source.is_file() and _holds_samples(source):
-            rows = _write_rows(source, settings.prompt, folder / ROWS / f"{key}.jsonl")
-            OmegaConf.update(config, f"data.{key}", str(rows))
-            OmegaConf.update(config, "data.prompt_key", "problem")
-            OmegaConf.update(config, "data.answer_key", "answer")
-    return config
-
-
-def _located(name: str | None) -> Path | None:
-    """The data file; `recipe:<folder>/<file>` is one that our recipes bring along."""
-    if not name:
-        return None
-    if name.startswith(RECIPE_SCHEME):
-        return resource_dir("recipes") / name.removeprefix(RECIPE_SCHEME)
-    return Path(name)
-
-
-def _holds_samples(path: Path) -> bool:
-    """Whether the file is a data config or holds samples, and not EasyR1's rows."""
-    if path.suffix in (".yaml", ".yml"):
-        return True
-    if path.suffix != ".jsonl":
-        return False
-    with path.open(encoding="utf-8") as file:
-        try:
-            row = json.loads(next((line for line in file if line.strip()), "{}"))
-        except ValueError:
-            return False  # EasyR1 says what is wrong with it
-    return isinstance(row, Mapping) and {"task", "query", "video"} <= set(row)
-
-
-def _write_rows(source: Path, prompt: str, out: Path) -> Path:
-    from temporal_plugin import prompts
-    from temporal_plugin.annotations import load_samples
-    from temporal_plugin.annotations.durations import with_duration
-    from temporal_plugin.annotations.export import export
-
-    samples = [with_duration(sample) for sample in load_samples(source)]
-    # verl's form of the common row, since it can say clips
-    done = export(samples, "verl", out, prompts.load(prompt))
-    logger.info("%d rows of %s: %s", done.rows, source, out)
-    return out
 
 
 def environment(settings: Settings) -> dict[str, str]:

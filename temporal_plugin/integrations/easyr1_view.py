@@ -1,11 +1,10 @@
 """What EasyR1's dataset, actor and rollout show the model: its own code, without weights or Ray.
 
 `python -m temporal_plugin.integrations.easyr1_view REQUEST OUT`, in an environment of EasyR1's own.
-REQUEST is a JSON file with `without` (patches to leave out) and `runs`, a list of objects with
-`name`, `model` (a checkpoint folder), `rows` (a file that EasyR1 reads), `data` (settings of
-EasyR1's dataset) and `temporal` (our settings). OUT becomes a folder with a folder per run, and in
-it for each row `<row>.json` (the actor's view and the rollout's prompt) and `<row>.safetensors`
-(the prompt's pixels), to be compared anywhere.
+REQUEST is a JSON file with `runs`, a list of objects with `name`, `model` (a checkpoint folder),
+`rows` (a file that EasyR1 reads), `data` (settings of EasyR1's dataset) and `temporal` (ours). OUT
+becomes a folder with a folder per run, and in it for each row `<row>.json` (the actor's view and
+the rollout's prompt) and `<row>.safetensors` (the prompt's pixels), to be compared anywhere.
 """
 
 from __future__ import annotations
@@ -181,7 +180,7 @@ def _plain(value: Any) -> Any:
 def main(request: str, out: str) -> None:
     """See the module."""
     asked = json.loads(Path(request).read_text(encoding="utf-8"))
-    easyr1_patches.install(asked.get("without", ()))
+    easyr1_patches.install()
     for run in asked["runs"]:
         os.environ.update(Settings.from_mapping(run.get("temporal")).to_environment())
         host = EasyR1(run["model"], run["rows"], run["data"])

@@ -9,7 +9,9 @@ from omegaconf import OmegaConf
 
 from temporal_plugin.annotations import read
 from temporal_plugin.integrations import easyr1_guard, easyr1_launch, easyr1_patches, easyr1_reward
+from temporal_plugin.integrations.easyr1_rows import with_rows
 from temporal_plugin.integrations.easyr1_settings import Settings
+from temporal_plugin.video.errors import VideoError
 
 SAMPLE = {
     "id": "1", "task": "grounding", "video": "a.mp4", "query": "q", "spans": [[1.0, 2.0]],
@@ -68,12 +70,32 @@ def test_samples_become_rows(tmp_path, clock_video):
             "trainer": {"save_checkpoint_path": str(tmp_path / "run")},
         }
     )
-    found = easyr1_launch.with_rows(config, Settings(prompt="answer"))
+    found = with_rows(config, Settings(prompt="answer"))
     assert found.data.val_files == str(rows), "EasyR1's own rows are left alone"
     assert (found.data.prompt_key, found.data.answer_key) == ("problem", "answer")
     (back,) = read("verl", found.data.train_files)
     assert (back.clip.start_seconds, back.clip.end_seconds) == (1.0, 7.0)
     assert found.data.train_files.startswith(str(tmp_path / "run"))
+
+
+def test_bad_videos_are_listed_before_anything_starts(tmp_path, clock_video):
+    samples = tmp_path / "samples.jsonl"
+    rows = [{**SAMPLE, "id": str(i), "video": v} for i, v in enumerate((str(clock_video), "b.mp4"))]
+    samples.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    data = {"train_files": str(samples), "val_files": str(samples)}
+    config = OmegaConf.create(
+        {"data": data, "trainer": {"save_checkpoint_path": str(tmp_path / "run")}}
+    )
+    with pytest.raises(VideoError, match=r"1 missing or unreadable videos:\n  .*b\.mp4: "):
+        with_rows(config, Settings(prompt="answer"))
+    found = with_rows(config, Settings(prompt="answer", on_bad_video="skip"))
+    assert [sample.id for sample in read("verl", found.data.train_files)] == ["0"]
+
+
+@pytest.mark.parametrize("name", ["recipe:nothing/train.yaml", "recipe:../pyproject.toml"])
+def test_a_file_that_no_recipe_has(name):
+    with pytest.raises(FileNotFoundError, match="no file of our recipes; set"):
+        with_rows(OmegaConf.create({"data": {"train_files": name}}), Settings())
 
 
 def test_every_worker_gets_the_settings_and_the_hook():

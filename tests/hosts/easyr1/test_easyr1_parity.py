@@ -39,7 +39,7 @@ def samples(noise):
     }
 
 
-def ask(easyr1, old_model, rows, out, cases, without=()):
+def ask(easyr1, old_model, rows, out):
     """Let EasyR1 write down what it shows of the rows."""
     runs = [
         {
@@ -49,10 +49,10 @@ def ask(easyr1, old_model, rows, out, cases, without=()):
             "data": {"max_prompt_length": 16384},
             "temporal": {"patch_size": FAMILIES[family], "sampling": {"fps": fps, **SMALL}},
         }
-        for family, fps in cases
+        for family, fps in CASES
     ]
     request = rows.with_suffix(".request.json")
-    request.write_text(json.dumps({"runs": runs, "without": list(without)}))
+    request.write_text(json.dumps({"runs": runs}))
     easyr1.run("-m", "temporal_plugin.integrations.easyr1_view", str(request), str(out))
     return out
 
@@ -67,7 +67,7 @@ def rows(samples, tmp_path_factory):
 @pytest.fixture(scope="module")
 def shown(easyr1, old_model, rows, tmp_path_factory):
     """The folder of all that EasyR1 shows, made in one process."""
-    return ask(easyr1, old_model, rows, tmp_path_factory.mktemp("shown"), CASES)
+    return ask(easyr1, old_model, rows, tmp_path_factory.mktemp("shown"))
 
 
 def read(folder, index):
@@ -162,11 +162,10 @@ def read_by_vllm(easyr1, shown, old_model):
     python = os.environ.get("EASYR1_VLLM_PYTHON")
     if not python:
         pytest.skip("set EASYR1_VLLM_PYTHON (an interpreter with vLLM 0.11 and transformers 4.57)")
-    for family, fps in CASES:
-        folder = shown / f"{family}_{fps}"
-        easyr1.program(
-            "read_prompts.py", str(old_model(family)), str(folder), python=python, beside=()
-        )
+    for family in FAMILIES:
+        folders = [str(shown / f"{family}_{fps}") for fps in FPS]
+        model = str(old_model(family))
+        easyr1.program("read_prompts.py", model, *folders, python=python, beside=())
     return shown
 
 

@@ -1,6 +1,6 @@
 """What vLLM's own input processing makes of the prompts that EasyR1's rollout hands over.
 
-`read_prompts.py MODEL FOLDER`: for each `<row>.json` of FOLDER writes `<row>.rollout.json`, a view.
+`read_prompts.py MODEL FOLDER...`: for each `<row>.json` writes `<row>.rollout.json`, a view.
 For a vLLM that works with transformers 4 (0.11, which EasyR1's image has).
 """
 
@@ -53,10 +53,10 @@ def view(processor, config, tokenizer, file: Path):
     )
 
 
-def main(model: str, folder: str) -> None:
+def main(model: str, *folders: str) -> None:
     settings = ModelConfig(model=model, dtype="float32")
     processor = MULTIMODAL_REGISTRY.create_processor(settings)
-    for file in sorted(Path(folder).glob("[0-9]*.json")):
+    for file in sorted(file for folder in folders for file in Path(folder).glob("[0-9]*.json")):
         if not file.name.endswith(".rollout.json"):
             found = view(processor, settings.hf_config, get_tokenizer(model), file)
             file.with_suffix(".rollout.json").write_text(json.dumps(found.to_dict()))

@@ -68,7 +68,8 @@ def warning(
     kind = (found.model_id, found.model_type)
     cured = kind in CURES and _is_on(model_args, CURES[kind])
     losses = [LOSSES[kind]] if kind in LOSSES and not cured else []
-    if clips and found.model_type == "simple":
+    by_path = cured and CURES[kind] == "pass_video_url"
+    if clips and (by_path or found.model_type == "simple"):
         losses.append(WHOLE_FILE)
     elif clips and not losses and kind in FILE_TIMES:
         losses.append(FILE_TIME)

@@ -13,8 +13,8 @@ from loguru import logger
 
 BARE = "sends bare frames and tells no time at all"
 WHOLE_STEPS = (
-    "tells a model the file's length over the number of frames as the time between two of them, "
-    "which transformers before 5.23 then cuts to whole seconds"
+    "takes the video's length over the number of steps as the time of a step, which is "
+    "too short, and transformers before 5.23 cuts it to whole seconds"
 )
 FIXED_STEP = "gives frames without their rate, so that every video counts as 24 frames per second"
 FILE_TIME = "counts time from the start of the file, the questions count from the clip's start"

@@ -13,8 +13,8 @@ from loguru import logger
 
 BARE = "sends bare frames and tells no time at all"
 WHOLE_STEPS = (
-    "tells a model the file's length over the number of frames as the time between two of them, "
-    "which transformers before 5.23 then cuts to whole seconds"
+    "takes the video's length over the number of steps as the time of a step, which is "
+    "too short, and transformers before 5.23 cuts it to whole seconds"
 )
 FIXED_STEP = "gives frames without their rate, so that every video counts as 24 frames per second"
 FILE_TIME = "counts time from the start of the file, the questions count from the clip's start"
@@ -68,7 +68,8 @@ def warning(
     kind = (found.model_id, found.model_type)
     cured = kind in CURES and _is_on(model_args, CURES[kind])
     losses = [LOSSES[kind]] if kind in LOSSES and not cured else []
-    if clips and found.model_type == "simple":
+    by_path = cured and CURES[kind] == "pass_video_url"
+    if clips and (by_path or found.model_type == "simple"):
         losses.append(WHOLE_FILE)
     elif clips and not losses and kind in FILE_TIMES:
         losses.append(FILE_TIME)

@@ -1,7 +1,10 @@
 """Our model class on tiny random checkpoints: batches, order, broken videos, settings."""
 
+import inspect
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +24,7 @@ from temporal_plugin.spans import Span
 from temporal_plugin.video import decode, source
 from temporal_plugin.video.decode import load_frames
 from temporal_plugin.video.model_inputs import encode
+from temporal_plugin.video.sampling import Sampling
 
 pytestmark = pytest.mark.slow  # importing the host takes longer than all the fast tests
 
@@ -293,3 +297,23 @@ def test_repeats_are_answers_of_their_own(build, questions, tmp_path):
     model = build(resume=str(tmp_path / "answers"))
     requests = requests_for(model, questions[:1], sampled) * 4
     assert [answer.text for answer in model.generate_until(requests)] == first
+
+
+def test_the_documented_arguments_exist():
+    """docs/models.md names arguments in the first column of a table, and of `temporal_openai`."""
+    from temporal_plugin.integrations.lmms_eval_openai import TemporalOpenAI
+    from temporal_plugin.integrations.lmms_eval_vllm import TemporalVLLM
+
+    text = (Path(__file__).parents[2] / "docs/models.md").read_text(encoding="utf-8")
+    table = text.partition("## Arguments of all three")[2].partition("A video is decoded")[0]
+    named = {word for row in table.splitlines() for word in re.findall("`([a-z_]+)`", row)}
+    sentence = text.partition("`temporal_openai` also takes")[2].partition(".")[0]
+    named_of_openai = set(re.findall("`([a-z_]+)`", sentence))
+    qwen, vllm, openai = (
+        set(inspect.signature(kind.__init__).parameters)
+        for kind in (TemporalQwenVL, TemporalVLLM, TemporalOpenAI)
+    )
+    sampling = set(Sampling.__dataclass_fields__)
+    assert named - {"concurrency", "temporal_openai"} <= (qwen & vllm) | sampling
+    assert sampling | {"workers", "frame_store", "resume", "concurrency"} <= named
+    assert len(named_of_openai) == 7 and named_of_openai | {"concurrency"} <= openai

@@ -95,6 +95,8 @@ def test_clips():
     assert time_loss.FILE_TIME in time_loss.warning("qwen3_vl", "", clips=True)
     assert time_loss.WHOLE_FILE in time_loss.warning("qwen3_vl", "", force_simple=True, clips=True)
     assert time_loss.WHOLE_FILE in time_loss.warning("llava_vid", "", clips=True)
+    assert time_loss.WHOLE_FILE in time_loss.warning("openai", "pass_video_url=True", clips=True)
+    assert time_loss.warning("openai", "pass_video_url=True") is None
 
 
 def test_one_warning_a_run(monkeypatch):
@@ -126,6 +128,12 @@ def test_frames_of_a_clip_carry_the_files_time(clip):
     messages = ChatMessages(messages=chat(clip, **CLIP))
     told = messages.to_qwen3_vl_openai_messages({"nframes": 4})[0]["content"]
     assert told[0]["text"] == "<4.0 seconds>"
+
+
+def test_a_path_that_is_passed_on_has_no_clip(clip):
+    messages = ChatMessages(messages=chat(clip, **CLIP))
+    (part, _) = messages.to_openai_messages(pass_video_url=True)[0]["content"]
+    assert part == {"type": "video_url", "video_url": {"url": f"file://{clip}"}}
 
 
 @pytest.mark.parametrize("name", ["vllm", "async_openai", "openai", "litellm"])

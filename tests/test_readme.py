@@ -26,6 +26,7 @@ COMMANDS = {
     "temporal-plugin frames": "test_data_check",
     "temporal-plugin data check charades.yaml": "test_data_check",
     "temporal-plugin data export charades.yaml": "test_data_check",
+    "temporal-plugin report results": "report/test_report_command.py",
     "VERL_PLATFORM=cpu python -m verl.trainer.main_ppo": "hosts/test_verl_run.py",
     "python -m verl.trainer.main_ppo --config-name": "hosts/test_recipes.py, test_recipes_run.py",
     "lmms-eval --model temporal_qwen_vl": "hosts/test_lmms_eval_run.py",

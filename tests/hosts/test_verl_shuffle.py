@@ -1,7 +1,7 @@
 """`data.temporal.shuffle_consistency` in verl's own agent loop, up to the engine and the queue."""
 
 import asyncio
-import json
+from functools import partial
 from unittest.mock import patch
 
 import numpy as np
@@ -10,11 +10,18 @@ import pytest
 pytest.importorskip("verl")
 pytest.importorskip("vllm")
 
-from omegaconf import open_dict
+import torch
+from omegaconf import OmegaConf, open_dict
 from parity import SMALL, sample_of
+from transformers import AutoTokenizer
+from verl import DataProto
+from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 from verl.trainer.ppo.v1 import agent_loop_tq
 
+from temporal_plugin.answers import Truth, encode_truth
+from temporal_plugin.integrations.verl_reward import compute_score
 from temporal_plugin.integrations.verl_view import Rollout, rollout_config
+from temporal_plugin.spans import Span
 
 pytestmark = pytest.mark.slow
 
@@ -83,30 +90,34 @@ def test_it_is_off_by_default(tiny_model, video):
     assert "changed_response" not in made.queue.fields[0]["extra_fields"]
 
 
-def test_a_step_of_training_logs_it_and_weighs_by_task(verl, video, tiny_model, tmp_path):
-    row = {"task": "grounding", "query": "it grows light", "spans": [[1.0, 3.5]], "duration": 6.0}
-    choice = {**row, "task": "choice", "options": ["light", "dark"], "answer": "A", "spans": []}
-    rows = [{**(choice if i % 2 else row), "id": f"v{i}", "video": str(video)} for i in range(4)]
-    data = tmp_path / "train.jsonl"
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    kwargs = "reward.custom_reward_function.reward_kwargs"
-    status, output, metrics = verl(
-        tmp_path / "run",
-        f"data.train_files={data}",
-        f"data.val_files={data}",
-        f"actor_rollout_ref.model.path={tiny_model('qwen2_5_vl')}",
-        "trainer.total_training_steps=1",
-        "trainer.save_freq=-1",
-        "trainer.test_freq=-1",
-        "+data.temporal.shuffle_consistency=reversed",
-        f"~{kwargs}.weights",
-        f"+{kwargs}.weights={{grounding: {{iou: 1.0, length: {{weight: 0.1, max_chars: 500}}}}, "
-        "choice: {choice: 1.0}}",
-        f"+{kwargs}.shuffle_consistency={{weight: 0.2, order: reversed}}",
-    )
-    assert status == 0, output[-3000:]
-    (step,) = [line["data"] for line in metrics if "group/zero_variance_share" in line["data"]]
-    parts = {"iou", "length", "choice", "shuffle_consistency", "score", "parse_failure"}
-    assert {f"reward/{part}/mean" for part in parts} <= set(step)
-    assert step["reward/length/mean"] == 1.0  # over the grounding rows only
-    assert not [name for name in step if "_applies" in name]
+def test_verls_reward_manager_hands_the_second_answer_over(tiny_model):
+    model = AutoTokenizer.from_pretrained(tiny_model("qwen2_5_vl"))
+    ids = torch.tensor([model.encode("<answer>1.0 to 2.5</answer>")])
+    truth = Truth("a", spans=(Span(1.0, 2.5),), duration=6.0)
+    config = OmegaConf.create({})
+
+    def reward(changed):
+        data = DataProto.from_dict(
+            {"responses": ids, "attention_mask": torch.ones_like(ids)},
+            non_tensors={
+                "data_source": np.array(["x"], dtype=object),
+                "reward_model": np.array([{"ground_truth": encode_truth(truth)}], dtype=object),
+                "extra_info": np.array([{"contract": "answer"}], dtype=object),
+                "tool_extra_fields": np.array([{"changed_response": changed}], dtype=object),
+            },
+        )
+        score = partial(
+            compute_score,
+            weights={"iou": 1.0},
+            shuffle_consistency={"weight": 0.5, "order": "reversed"},
+        )
+
+        async def run():
+            return await NaiveRewardManager(config, model, score).run_single(data)
+
+        return asyncio.run(run())
+
+    moved, stayed = reward("3.5 to 5"), reward("1.0 to 2.5")
+    assert (moved["reward_score"], stayed["reward_score"]) == (1.5, 1.0)
+    assert moved["reward_extra_info"]["shuffle_consistency"] == 1.0
+    assert moved["reward_extra_info"]["acc"] == 1.0

@@ -177,7 +177,7 @@ class TestSettings:
 
     def test_typo_names_what_is_allowed(self):
         with pytest.raises(
-            ValueError, match=r"\['promt'\]; allowed: \['frame_store', 'on_bad_video'"
+            ValueError, match=r"\['promt'\]; allowed: \['curriculum', 'frame_store'"
         ):
             temporal_settings({"temporal": {"promt": "answer"}})
         with pytest.raises(ValueError, match="on_bad_video is 'ignore'; allowed"):

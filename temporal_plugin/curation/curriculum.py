@@ -15,35 +15,17 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from temporal_plugin.curation.chance import id_hashes, uniforms, weighted_order
+from temporal_plugin.curation.curriculum_pool import Pool, Record
 from temporal_plugin.curation.curriculum_settings import CurriculumSettings
 
 logger = logging.getLogger(__name__)
 NAMED = 5  # ids in a message
 STATE_VERSION = 1
-FOREVER = -1
-
-
-@dataclass
-class Record:
-    """What is known of a sample.
-
-    Attributes:
-        success: moving average in [0, 1]; None before the first measurement.
-        seen: how many steps have measured it.
-        back: the epoch in which it comes back, FOREVER for none, None while it is in the pool.
-        why: "solved" or "hopeless" while it is away.
-    """
-
-    success: float | None = None
-    seen: int = 0
-    back: int | None = None
-    why: str = ""
 
 
 class Curriculum:
@@ -69,9 +51,8 @@ class Curriculum:
     ) -> None:
         self.ids, self.settings = list(ids), settings
         self.difficulty = dict(difficulty or {})
-        self.pool_at_least = min(pool_at_least, len(self.ids))
-        self.records = {id: Record() for id in self.ids}
-        _check(self.ids, self.records, settings, self.difficulty)
+        _check(self.ids, settings, self.difficulty)
+        self._pool = Pool(self.ids, settings, pool_at_least)
         self.epoch, self.draws = 0, 0
         self._hashes = dict(zip(self.ids, id_hashes(self.ids), strict=True))
         self._queue = self._order()
@@ -80,7 +61,12 @@ class Curriculum:
     @property
     def pool(self) -> list[str]:
         """The samples that are not away, in the file's order."""
-        return [id for id in self.ids if self.records[id].back is None]
+        return self._pool.ids
+
+    @property
+    def records(self) -> dict[str, Record]:
+        """id -> what is known of the sample."""
+        return self._pool.records
 
     def draw(self, count: int) -> list[str]:
         """The ids of the next `count` prompts; an epoch may end within.
@@ -108,15 +94,7 @@ class Curriculum:
         Raises:
             ValueError: an unknown id, or a success that is not a number.
         """
-        for id, value in success.items():
-            if id not in self.records:
-                raise ValueError(f"{id!r} is no sample of this curriculum")
-            if not np.isfinite(value):
-                raise ValueError(f"success of {id!r} is {value}; needed: a finite number")
-            record, newest = self.records[id], self.settings.newest_share
-            old = value if record.success is None else record.success
-            record.success = float(newest * value + (1 - newest) * old)
-            record.seen += 1
+        self._pool.update(success)
 
     def weights(self, ids: Sequence[str]) -> np.ndarray:
         """float64 [N] in [floor, 1]: how likely `success` draws each sample, before it is scaled.
@@ -124,11 +102,7 @@ class Curriculum:
         floor + (1 - floor) exp(-(s - target)^2 / (2 width^2)) of the success s; 1 for a sample
         that was never measured. As no weight is below the floor, none vanishes for ever.
         """
-        rule = self.settings
-        known = [self.records[id].success for id in ids]
-        s = np.array([rule.target if value is None else value for value in known], dtype=float)
-        bell = np.exp(-((s - rule.target) ** 2) / (2 * rule.width**2))
-        return rule.floor + (1 - rule.floor) * bell
+        return self._pool.weights(ids)
 
     def metrics(self, drawn: Sequence[str]) -> dict[str, float]:
         """What to log of a step that trained on `drawn`; all names start with `curriculum/`."""
@@ -178,7 +152,7 @@ class Curriculum:
                 "start anew with trainer.resume_mode=disable"
             )
         self.epoch, self.draws = int(state["epoch"]), int(state["draws"])
-        self.records = {id: Record() for id in self.ids}
+        self._pool = Pool(self.ids, self.settings, self._pool.at_least)
         gone = [id for id in (*state["records"], *state["queue"]) if id not in self.records]
         if gone:
             logger.warning(
@@ -209,7 +183,7 @@ class Curriculum:
     def _next_epoch(self, taken: Sequence[str]) -> None:
         """Filters, orders anew and puts what the running step has already at the end."""
         self.epoch += 1
-        self._filter()
+        self._pool.end_epoch(self.epoch)
         queue, already = self._order(), set(taken)
         self._queue = [id for id in queue if id not in already]
         self._queue += [id for id in queue if id in already]
@@ -230,34 +204,6 @@ class Curriculum:
             return []  # drawn anew in every step
         return [pool[index] for index in ranks]
 
-    def _filter(self) -> None:
-        """Samples come back and leave, by what is known at the end of an epoch."""
-        rule = self.settings
-        for record in self.records.values():
-            if record.back is not None and record.back != FOREVER and record.back <= self.epoch:
-                record.back, record.why = None, ""
-            elif record.back is None and record.success is not None:
-                if rule.solved_above is not None and record.success >= rule.solved_above:
-                    record.back, record.why = self._return(rule.solved_return), "solved"
-                elif rule.hopeless_below is not None and record.success <= rule.hopeless_below:
-                    record.back, record.why = self._return(rule.hopeless_return), "hopeless"
-        self._fill_pool()
-
-    def _return(self, epochs: int | None) -> int:
-        return FOREVER if epochs is None else self.epoch + epochs
-
-    def _fill_pool(self) -> None:
-        """Brings samples back where the filter left too few: the nearest to the target first."""
-        short = self.pool_at_least - len(self.pool)
-        if short <= 0:
-            return
-        away = [id for id in self.ids if self.records[id].back is not None]
-        target = self.settings.target
-        away.sort(key=lambda id: (abs((self.records[id].success or 0.0) - target), id))
-        for id in away[:short]:
-            self.records[id].back, self.records[id].why = None, ""
-        logger.warning("the curriculum's filter left too few samples; %d came back early", short)
-
 
 def progress(step: int, total_steps: int) -> float:
     """The share of training that lies behind a step (from 1), in [0, 1): 0 in the first.
@@ -271,15 +217,12 @@ def progress(step: int, total_steps: int) -> float:
 
 
 def _check(
-    ids: Sequence[str],
-    records: Mapping[str, Record],
-    settings: CurriculumSettings,
-    difficulty: Mapping[str, float],
+    ids: Sequence[str], settings: CurriculumSettings, difficulty: Mapping[str, float]
 ) -> None:
     if not ids:
         raise ValueError("a curriculum needs at least one sample")
-    if len(records) != len(ids):
-        twice = sorted(id for id, number in Counter(ids).items() if number > 1)
+    twice = sorted(id for id, number in Counter(ids).items() if number > 1)
+    if twice:
         raise ValueError(
             f"{len(twice)} ids are there twice, such as {', '.join(twice[:NAMED])}; needed: ids "
             "that are unique among all training files"

@@ -8,7 +8,10 @@ from typing import Any
 
 from temporal_plugin.integrations.lmms_eval_results import read_log
 
-TASKS = ("curate_difficulty", "curate_difficulty_greedy")
+TASKS = (
+    *("curate_difficulty", "curate_difficulty_think"),
+    *("curate_difficulty_greedy", "curate_difficulty_greedy_think"),
+)
 
 
 def log_files(places: Iterable[str | Path], task: str | None = None) -> list[Path]:
@@ -30,7 +33,7 @@ def log_files(places: Iterable[str | Path], task: str | None = None) -> list[Pat
             named = {path: name for path, name in named.items() if name in wanted}
         if not named:
             raise FileNotFoundError(
-                f"no sample log of {task or ' or '.join(TASKS)} at {place}: run lmms-eval with "
+                f"no sample log of {task or TASKS[0]} at {place}: run lmms-eval with "
                 "--log_samples; it exits with 0 even after an error, so look at its output"
             )
         found |= named

@@ -1,5 +1,6 @@
 """SIGKILL in the middle of an epoch: the resumed run draws and earns what the unbroken one does."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -60,14 +61,24 @@ def run_until_killed(folder, arguments, environment, seconds):
     )
     steps = folder / "checkpoints" / STEPS_FILE
     deadline = time.monotonic() + seconds
-    while not steps.exists() or max(read_steps(steps.parent), default=0) < KILLED_AFTER:
-        assert process.poll() is None, (folder / "output.txt").read_text()[-3000:]
-        assert time.monotonic() < deadline, "too slow, or hung"
-        time.sleep(0.1)
-    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    for member in family:
-        member.kill()
-    psutil.wait_procs(family, timeout=60)
+    try:
+        while not steps.exists() or max(read_steps(steps.parent), default=0) < KILLED_AFTER:
+            assert process.poll() is None, (folder / "output.txt").read_text()[-3000:]
+            assert time.monotonic() < deadline, "too slow, or hung"
+            time.sleep(0.1)
+    finally:
+        kill_with_descendants(process)
+
+
+def kill_with_descendants(process):
+    """SIGKILL for the driver, Ray and all workers, as when a machine is lost."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        driver = psutil.Process(process.pid)
+        family = [*driver.children(recursive=True), driver]
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(family, timeout=60)
     process.wait()
 
 

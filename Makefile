@@ -23,7 +23,8 @@ env: $(READY)
 $(READY): locks/$(LOCK).txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "uv>=0.9"
-	$(BIN)/uv pip install --python $(BIN)/python --no-deps $(TORCH) -r locks/$(LOCK).txt
+	# compiled once here: torch, verl and Ray are imported by dozens of processes
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --compile-bytecode $(TORCH) -r locks/$(LOCK).txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	$(BIN)/python -m temporal_plugin.torchvision_shim
 	touch $@

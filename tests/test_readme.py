@@ -27,6 +27,8 @@ COMMANDS = {
     "temporal-plugin data check charades.yaml": "test_data_check",
     "temporal-plugin data export charades.yaml": "test_data_check",
     "temporal-plugin report results": "report/test_report_command.py",
+    "TEMPORAL_PLUGIN_CURATE_DATA=": "hosts/test_lmms_eval_curation.py",
+    "temporal-plugin curate": "test_curation_doc.py",
     "VERL_PLATFORM=cpu python -m verl.trainer.main_ppo": "hosts/test_verl_run.py",
     "python -m verl.trainer.main_ppo --config-name": "hosts/test_recipes.py, test_recipes_run.py",
     "lmms-eval --model temporal_qwen_vl": "hosts/test_lmms_eval_run.py",

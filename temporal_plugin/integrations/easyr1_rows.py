@@ -12,11 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 from temporal_plugin.annotations import Sample, load_samples
 from temporal_plugin.integrations.easyr1_dataset import faults_of, listing
 from temporal_plugin.integrations.easyr1_settings import Settings
-from temporal_plugin.resources import resource_dir
+from temporal_plugin.resources import located
 from temporal_plugin.video.errors import VideoError
 
 logger = logging.getLogger(__name__)
-RECIPE_SCHEME = "recipe:"
 ROWS = "temporal_rows"
 DATA_FILES = ("train_files", "val_files")
 
@@ -35,32 +34,14 @@ def with_rows(config: DictConfig, settings: Settings) -> DictConfig:
         / OmegaConf.select(config, "trainer.experiment_name", default="demo")
     )
     for key in DATA_FILES:
-        source = _located(OmegaConf.select(config, f"data.{key}"))
+        name = OmegaConf.select(config, f"data.{key}")
+        source = located(name) if name else None
         if source is not None and source.is_file() and _holds_samples(source):
             rows = _write_rows(source, settings, folder / ROWS / f"{key}.jsonl")
             OmegaConf.update(config, f"data.{key}", str(rows))
             OmegaConf.update(config, "data.prompt_key", "problem")
             OmegaConf.update(config, "data.answer_key", "answer")
     return config
-
-
-def _located(name: str | None) -> Path | None:
-    """The data file; `recipe:<folder>/<file>` is one that our recipes bring along.
-
-    Raises:
-        FileNotFoundError: our recipes hold no such file.
-    """
-    if not name:
-        return None
-    if not name.startswith(RECIPE_SCHEME):
-        return Path(name)
-    recipes = resource_dir("recipes").resolve()
-    file = (recipes / name.removeprefix(RECIPE_SCHEME)).resolve()
-    if not file.is_relative_to(recipes) or not file.is_file():
-        raise FileNotFoundError(
-            f"{name} is no file of our recipes; set data.train_files and data.val_files"
-        )
-    return file
 
 
 def _holds_samples(path: Path) -> bool:

@@ -17,7 +17,8 @@ from temporal_plugin.integrations import lmms_eval_captions as captions
 from temporal_plugin.integrations import lmms_eval_failures as failures
 from temporal_plugin.integrations.lmms_eval_config import complete, source_of
 from temporal_plugin.integrations.lmms_eval_kinds import KINDS, Kind
-from temporal_plugin.integrations.lmms_eval_source import BAD_VIDEO_SETTING, DATA_SETTING, Source
+from temporal_plugin.integrations.lmms_eval_source import BAD_VIDEO_SETTING, Source
+from temporal_plugin.resources import DATA_SETTING
 
 LISTED = 20
 """Problems that a message lists; it counts the rest."""

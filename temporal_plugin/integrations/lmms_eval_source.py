@@ -16,11 +16,9 @@ from temporal_plugin.annotations.config_entries import OWN_FORMATS
 from temporal_plugin.annotations.errors import AnnotationError, BadSpanError, NoLabelError
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations import lmms_eval_subtitles as subtitles
+from temporal_plugin.resources import DATA_SETTING, data_root
 
 logger = logging.getLogger(__name__)
-
-DATA_SETTING = "TEMPORAL_PLUGIN_DATA"
-"""Environment variable: the folder that holds all datasets; `./data` where it is not set."""
 
 BAD_VIDEO_SETTING = "TEMPORAL_PLUGIN_ON_BAD_VIDEO"
 """Environment variable that overrules a task's `on_bad_video`."""
@@ -213,8 +211,3 @@ def _from_environment(names: Any, task: str) -> Any:
             "samples (.jsonl)"
         )
     return str(Path(path).absolute())  # of the folder in which the command is given
-
-
-def data_root() -> Path:
-    """The folder that relative paths of tasks start from, absolute."""
-    return Path(os.environ.get(DATA_SETTING) or "data").absolute()

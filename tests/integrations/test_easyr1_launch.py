@@ -94,7 +94,7 @@ def test_bad_videos_are_listed_before_anything_starts(tmp_path, clock_video):
 
 @pytest.mark.parametrize("name", ["recipe:nothing/train.yaml", "recipe:../pyproject.toml"])
 def test_a_file_that_no_recipe_has(name):
-    with pytest.raises(FileNotFoundError, match="no file of the recipes; set"):
+    with pytest.raises(FileNotFoundError, match="no file of the recipes; there are"):
         with_rows(OmegaConf.create({"data": {"train_files": name}}), Settings())
 
 

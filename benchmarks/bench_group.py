@@ -116,7 +116,8 @@ def measure(options: argparse.Namespace) -> dict:
         UPSTREAM_WORKER,
         TemporalAgentLoopWorker,
     )
-    from temporal_plugin.integrations.verl_lone_worker import LoneWorker, compose
+    from temporal_plugin.integrations.verl_config import compose
+    from temporal_plugin.integrations.verl_lone_worker import LoneWorker
 
     upstream = options.way == "upstream"
     config = compose("tiny_cpu", [

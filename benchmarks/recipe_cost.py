@@ -13,9 +13,10 @@ once a step of the batch. Real runs differ; videos are taken from the frame stor
 import argparse
 import math
 
-from hydra import compose, initialize_config_module
 from rich.console import Console
 from rich.table import Table
+
+from temporal_plugin.integrations.verl_config import compose
 
 GIB = 1 << 30
 #: model -> weights in billions, of them the vision tower's, hidden size, layers, vocabulary
@@ -65,8 +66,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=12_404, help="questions in training")
     parser.add_argument("--answer-tokens", type=int, default=200, help="mean length of an answer")
     arguments = parser.parse_args()
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        config = compose(arguments.recipe, arguments.overrides)
+    config = compose(arguments.recipe, arguments.overrides)
     gpus = config.trainer.nnodes * config.trainer.n_gpus_per_node
     table = Table(title=f"{arguments.recipe}, {gpus} GPUs")
     for heading in ("model", "training, GiB per GPU", "of it state, logits", *GPUS):

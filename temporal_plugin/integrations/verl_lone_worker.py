@@ -7,7 +7,7 @@ reward is 0, and what goes into the transfer queue is kept in a list.
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -21,15 +21,6 @@ from verl.workers.rollout.replica import TokenOutput
 from temporal_plugin.integrations.verl_agent_manager import UPSTREAM_WORKER
 
 SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "logprobs": True}
-
-
-def compose(recipe: str, overrides: Sequence[str] = ()):
-    """verl's whole config, as `main_ppo --config-name <recipe> <overrides>` builds it."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_module("verl.trainer.config", version_base=None):
-        return hydra.compose(recipe, list(overrides))
 
 
 class LoneWorker:

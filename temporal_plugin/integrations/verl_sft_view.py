@@ -13,7 +13,8 @@ from verl.utils.dataset.dataset_utils import DatasetPadMode, SFTTensorCollator
 from verl.utils.tokenizer import hf_processor, hf_tokenizer
 
 from temporal_plugin.annotations.sample import Sample
-from temporal_plugin.integrations.verl_view import MAX_TOKENS, load_config
+from temporal_plugin.integrations.verl_config import compose
+from temporal_plugin.integrations.verl_view import MAX_TOKENS
 from temporal_plugin.video.model_view import ModelFamily, ModelView, view_of
 
 DATASET = {
@@ -43,7 +44,7 @@ class SFT:
         from omegaconf import open_dict
 
         self.tokenizer, self.processor = hf_tokenizer(model), hf_processor(model)
-        self.data = load_config("sft_trainer_engine").data
+        self.data = compose("sft_trainer_engine").data
         with open_dict(self.data):
             self.data.custom_cls = dict(dataset)
             self.data.max_length = MAX_TOKENS

@@ -17,6 +17,7 @@ from verl.utils.import_utils import load_class_from_fqn
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from temporal_plugin.annotations.sample import Sample
+from temporal_plugin.integrations.verl_config import compose
 from temporal_plugin.integrations.vllm_inputs import ENGINE_SETTINGS
 from temporal_plugin.video.model_view import ModelFamily, ModelView, view_of
 
@@ -24,16 +25,6 @@ RECIPE = "tiny_cpu_vllm"
 """The recipe whose settings count where the caller names no other."""
 
 MAX_TOKENS = 131_072  # no prompt is to be refused for its length here
-
-
-def load_config(name: str):
-    """One of verl's configs or of our recipes, as `main_ppo --config-name <name>` builds it."""
-    from hydra import compose, initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-
-    GlobalHydra.instance().clear()
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        return compose(name)
 
 
 def rollout_config(model: str, prompt: str, sampling: Mapping[str, Any], recipe: str = RECIPE):
@@ -47,7 +38,7 @@ def rollout_config(model: str, prompt: str, sampling: Mapping[str, Any], recipe:
     """
     from omegaconf import open_dict
 
-    config = load_config(recipe)
+    config = compose(recipe)
     with open_dict(config):
         config.actor_rollout_ref.model.path = model
         config.actor_rollout_ref.rollout.prompt_length = MAX_TOKENS

@@ -4,24 +4,17 @@ import pytest
 
 pytest.importorskip("verl")
 
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from recipe_names import FOLDERS, GRPO, MACHINES, METHODS, NAMES, SFT
 
 from temporal_plugin import prompts, rewards
 from temporal_plugin.annotations.config_entries import read_data_config
+from temporal_plugin.integrations.verl_config import compose
 from temporal_plugin.resources import located
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.sizes import pixel_limits
 
 pytestmark = pytest.mark.slow  # importing the host takes longer than all the fast tests
-
-
-def composed(name, *overrides):
-    GlobalHydra.instance().clear()
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        return compose(name, list(overrides))
 
 
 def tokens(sampling: dict, patch_size: int, stamp: int) -> int:
@@ -38,7 +31,7 @@ def tokens(sampling: dict, patch_size: int, stamp: int) -> int:
 def test_a_grpo_recipe_is_a_whole_config(name, machine):
     from verl.utils.config import omega_conf_to_dataclass
 
-    config = composed(name, f"machine={machine}")
+    config = compose(name, [f"machine={machine}"])
     assert not OmegaConf.missing_keys(config.actor_rollout_ref.model)
     for part in (config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout):
         omega_conf_to_dataclass(part)  # verl's own check of keys and values
@@ -54,7 +47,7 @@ def test_a_grpo_recipe_is_a_whole_config(name, machine):
 
 @pytest.mark.parametrize("name", GRPO)
 def test_the_longest_video_of_either_family_fits_the_prompt(name):
-    data = composed(name).data
+    data = compose(name).data
     sampling = OmegaConf.to_container(data.temporal.sampling)
     if "charades" in name:
         sampling["max_frames"] = 390  # its longest video lasts 194 s
@@ -65,10 +58,10 @@ def test_the_longest_video_of_either_family_fits_the_prompt(name):
 @pytest.mark.parametrize("training", ["full", "lora"])
 @pytest.mark.parametrize("name", SFT)
 def test_an_sft_recipe_is_a_whole_config(name, training):
-    config = composed(name, f"training={training}")
+    config = compose(name, [f"training={training}"])
     prompts.load(config.data.temporal.prompt)
     assert (config.model.lora_rank > 0) == (training == "lora")
-    grpo = composed(name.removesuffix("_sft"))
+    grpo = compose(name.removesuffix("_sft"))
     assert config.data.train_files == grpo.data.train_files
     assert config.data.temporal.sampling == grpo.data.temporal.sampling
 
@@ -76,7 +69,7 @@ def test_an_sft_recipe_is_a_whole_config(name, training):
 @pytest.mark.parametrize("name", METHODS)
 def test_the_data_of_a_recipe_lie_below_the_data_root(name, monkeypatch, tmp_path):
     monkeypatch.setenv("TEMPORAL_PLUGIN_DATA", str(tmp_path))
-    data = composed(name).data
+    data = compose(name).data
     for file in filter(None, (data.train_files, data.val_files)):
         for entry in read_data_config(located(file)):
             assert entry.json_path.is_relative_to(tmp_path)

@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 from verl.utils.tokenizer import hf_processor, hf_tokenizer
 
 from temporal_plugin.integrations.verl_agent_manager import TemporalAgentLoopWorker
+from temporal_plugin.integrations.verl_config import compose
 from temporal_plugin.integrations.verl_dataset import TemporalDataset, video_entries
-from temporal_plugin.integrations.verl_lone_worker import LoneWorker, compose
+from temporal_plugin.integrations.verl_lone_worker import LoneWorker
 from temporal_plugin.integrations.verl_prompt_lengths import PromptLengths
 from temporal_plugin.video.decode import VideoError
 

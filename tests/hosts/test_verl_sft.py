@@ -15,8 +15,9 @@ from verl.utils.tokenizer import hf_processor, hf_tokenizer
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.answers import contract_named, encode_truth
 from temporal_plugin.integrations.verl_agent_manager import TemporalAgentLoopWorker
+from temporal_plugin.integrations.verl_config import compose
 from temporal_plugin.integrations.verl_dataset import TemporalDataset
-from temporal_plugin.integrations.verl_lone_worker import LoneWorker, compose
+from temporal_plugin.integrations.verl_lone_worker import LoneWorker
 from temporal_plugin.integrations.verl_reward import compute_score
 from temporal_plugin.integrations.verl_sft_dataset import (
     TemporalSFTDataset,

@@ -23,7 +23,8 @@ from temporal_plugin.integrations.verl_agent_manager import (
     TemporalAgentLoopManager,
     TemporalAgentLoopWorker,
 )
-from temporal_plugin.integrations.verl_lone_worker import LoneWorker, compose
+from temporal_plugin.integrations.verl_config import compose
+from temporal_plugin.integrations.verl_lone_worker import LoneWorker
 
 pytestmark = pytest.mark.slow  # importing the host takes longer than all the fast tests
 ANSWER = "<answer>1.0 to 2.5</answer>"

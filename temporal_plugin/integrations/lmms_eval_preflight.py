@@ -70,6 +70,7 @@ def _check_task(
 ) -> None:
     """Add one task's videos to `found`; raises what else is wrong with it."""
     source = source_of(complete(config, kind.name))
+    source.download()
     samples = read(source, kind)
     if kind.name == "caption":
         captions.require_judge(config.get("task", "?"))

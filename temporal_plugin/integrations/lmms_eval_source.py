@@ -15,6 +15,7 @@ from temporal_plugin.annotations import clip_policy
 from temporal_plugin.annotations.config_entries import OWN_FORMATS
 from temporal_plugin.annotations.errors import AnnotationError, BadSpanError, NoLabelError
 from temporal_plugin.annotations.sample import Sample
+from temporal_plugin.integrations import lmms_eval_hub as hub
 from temporal_plugin.integrations import lmms_eval_subtitles as subtitles
 from temporal_plugin.resources import DATA_SETTING, data_root
 
@@ -51,6 +52,8 @@ class Source:
         categories: category -> field of `extra` by which the scores are also given.
         subtitles: the folder with `<name of the video file>.srt`, shown before the question where
             there is one.
+        hub: dataset repository on the hub, downloaded into the first folder of `annotations`
+            where TEMPORAL_PLUGIN_DOWNLOAD is 1, and only then.
 
     Raises:
         ValueError: a value outside of what is allowed.
@@ -67,6 +70,7 @@ class Source:
     keep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     categories: Mapping[str, str] = field(default_factory=dict)
     subtitles: str | None = None
+    hub: str | None = None
 
     def __post_init__(self) -> None:
         if self.clip not in (None, *clip_policy.POLICIES):
@@ -105,20 +109,34 @@ class Source:
         """The folder that relative paths start from, absolute."""
         return data_root() if self.data_root is None else Path(self.data_root).absolute()
 
+    @property
+    def _names(self) -> Sequence[str]:
+        return [self.annotations] if isinstance(self.annotations, str) else self.annotations
+
+    def download(self) -> None:
+        """What the hub has of this benchmark, where the user asks for it; else nothing.
+
+        Raises:
+            OSError: the hub cannot be reached.
+            ValueError: an archive is damaged.
+        """
+        if self.hub is not None and hub.is_asked_for():
+            hub.fetch(self.hub, self.root / Path(self._names[0]).parts[0])
+
     def annotation_file(self) -> Path:
         """The first annotation file that exists.
 
         Raises:
             FileNotFoundError: none does; the message names the places and the setting.
         """
-        names = [self.annotations] if isinstance(self.annotations, str) else self.annotations
-        paths = [self.root / name for name in names]
+        paths = [self.root / name for name in self._names]
         for path in paths:
             if path.is_file():
                 return path
         raise FileNotFoundError(
             f"no annotation file at {' or '.join(map(str, paths))}: put it there, or set "
             f"{DATA_SETTING} to the folder that holds your datasets (now {self.root})"
+            + (f", or {hub.DOWNLOAD_SETTING}=1 to download {self.hub}" if self.hub else "")
         )
 
     def video_folder(self) -> Path:

@@ -23,6 +23,8 @@ from temporal_plugin.video.sampling import Sampling
 
 LIMITS = {"min_pixels": 56 * 56, "max_pixels": 96 * 96}
 SAMPLING = Sampling(fps=2.0, **LIMITS)
+#: EasyR1 filters in forked processes, and a fork can hang once torch has started threads
+UNFILTERED = {**LIMITS, "filter_overlong_prompts": False}
 
 
 def patches(video, host):
@@ -64,7 +66,9 @@ def of_dataset(asked, model):
 
 def of_processor(asked, family):
     """The times that the dataset's prompt tells, or the tokens of a second resize."""
-    host = EasyR1(asked["models"][family], asked["rows"], {**LIMITS, "max_prompt_length": 16384})
+    host = EasyR1(
+        asked["models"][family], asked["rows"], {**UNFILTERED, "max_prompt_length": 16384}
+    )
     ids = host.item(0)["input_ids"]
     text = host.tokenizer.decode(ids[ids != host.tokenizer.pad_token_id])
     frames = load_frames(
@@ -85,7 +89,7 @@ def of_processor(asked, family):
 def of_actor(asked):
     """The patches of Qwen3-VL, resized once more by what a released model says of images."""
     host = EasyR1(
-        asked["models"]["qwen3_vl"], asked["rows"], {**LIMITS, "max_prompt_length": 16384}
+        asked["models"]["qwen3_vl"], asked["rows"], {**UNFILTERED, "max_prompt_length": 16384}
     )
     images, videos = host.processor.image_processor, host.processor.video_processor
     images.image_mean, images.image_std = videos.image_mean, videos.image_std
@@ -101,7 +105,7 @@ def of_actor(asked):
 def of_rollout(asked):
     """What the prompt tells vLLM of Qwen2.5-VL's rate."""
     host = EasyR1(
-        asked["models"]["qwen2_5_vl"], asked["rows"], {**LIMITS, "max_prompt_length": 16384}
+        asked["models"]["qwen2_5_vl"], asked["rows"], {**UNFILTERED, "max_prompt_length": 16384}
     )
     prompt = host.rollout_prompt(host.item(0))
     rate = prompt.get("mm_processor_kwargs", {}).get("fps")

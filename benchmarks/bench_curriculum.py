@@ -23,6 +23,7 @@ import json
 import logging
 import math
 import shutil
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -66,6 +67,7 @@ def main() -> None:
     arguments.add_argument("--cold-start", type=int, default=300, help="its batches")
     arguments.add_argument("--threads", type=int, default=2)
     options = arguments.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what it started, as Ctrl-C
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     out = options.out / f"seed{options.seed}"
     base = settings_of(options, out)

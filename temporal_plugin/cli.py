@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from temporal_plugin import curate_command, frames_command
+from temporal_plugin.command_errors import fail
 from temporal_plugin.demo import command
 from temporal_plugin.doctor import command as doctor_command
 from temporal_plugin.report import command as report_command
@@ -44,7 +45,7 @@ def merge(
     try:
         adapted = verl_merge.merge(checkpoint, out)
     except (OSError, verl_merge.MergeFailed) as error:
-        _fail(str(error))
+        fail(str(error))
     typer.echo(f"{out}: the model{' with its adapters merged' if adapted else ''}")
 
 
@@ -114,7 +115,7 @@ def check(
             configs, videos=videos, strict=strict, allowed=allow or (), workers=workers
         )
     except (AnnotationError, ImportError) as error:
-        _fail(str(error), as_json=as_json)
+        fail(str(error), as_json=as_json)
     if as_json:
         typer.echo(json.dumps(found.to_dict(max_listed=max_listed), indent=2))
     else:
@@ -155,7 +156,7 @@ def export(
         chosen = prompts.load(prompt)
         done = write(samples, to, out, chosen, relative_to=relative_to, skip=skip)
     except (ValueError, ImportError, OSError) as error:
-        _fail(str(error))
+        fail(str(error))
     left = sum(len(ids) for ids in done.left_out.values())
     typer.echo(f"{done.rows} rows, prompt {chosen.name} ({chosen.fingerprint}), {left} left out")
     for path in done.files:
@@ -176,18 +177,8 @@ def fetch(
     try:
         fetched, problems = fetch_videos(config, workers=workers)
     except (ValueError, ImportError) as error:
-        _fail(str(error))
+        fail(str(error))
     typer.echo(f"{fetched} videos fetched, {len(problems)} problems")
     for problem in problems:
         typer.echo(f"  {problem}")
     raise typer.Exit(int(bool(problems)))
-
-
-def _fail(text: str, *, as_json: bool = False) -> NoReturn:
-    from rich.console import Console
-
-    if as_json:
-        typer.echo(json.dumps({"ok": False, "error": text}))
-    else:
-        Console(stderr=True).print(f"error: {text}", markup=False, soft_wrap=True)
-    raise typer.Exit(1) from None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from temporal_plugin.command_errors import errors
 
 if TYPE_CHECKING:
     from temporal_plugin.annotations import Sample
@@ -62,7 +63,7 @@ def measure(
     with equal answers counts once, with different ones it is an error. Videos that failed have no
     difficulty and are named.
     """
-    with _errors(as_json):
+    with errors(as_json):
         from temporal_plugin.annotations import load_samples
         from temporal_plugin.curation import difficulty
         from temporal_plugin.integrations.lmms_eval_curation import log_files, read_logs
@@ -121,7 +122,7 @@ def select(
         "count": count, "share": share, "mean": mean, "width": width, "low": low, "high": high,
         "min_spread": min_spread, "easy_below": easy_below, "hard_above": hard_above, "seed": seed,
     }  # fmt: skip
-    with _errors(as_json):
+    with errors(as_json):
         from temporal_plugin.annotations import load_samples, sample_jsonl
         from temporal_plugin.curation import selection
         from temporal_plugin.curation.difficulty import read
@@ -217,18 +218,3 @@ def _bars(counts: Sequence[int]) -> Iterator[str]:
     for number, count in enumerate(counts):
         bar = "#" * -(-count * BAR // most)
         yield f"  {number / BINS:.1f} to {(number + 1) / BINS:.1f} {count:8d} {bar}"
-
-
-@contextmanager
-def _errors(as_json: bool) -> Iterator[None]:
-    """What the user can mend is one line and exit status 1, not a traceback."""
-    try:
-        yield
-    except (ValueError, OSError, ImportError) as error:
-        if as_json:
-            typer.echo(json.dumps({"ok": False, "error": str(error)}))
-        else:
-            from rich.console import Console
-
-            Console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None

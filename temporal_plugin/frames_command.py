@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from temporal_plugin.command_errors import errors
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -64,7 +66,7 @@ def build(
     fingerprint are kept in a new store and need not be given again. Exit status 1 when a video
     could not be decoded or stored.
     """
-    with _errors(as_json):
+    with errors(as_json):
         from temporal_plugin.annotations import load_samples
 
         folder = _open(
@@ -87,7 +89,7 @@ def build(
 @app.command("stat", epilog="Example: temporal-plugin frames stat --store frames")
 def stat(store: Store, as_json: AsJson = False) -> None:
     """Say what a store holds: entries, frames, size, the error of its JPEGs."""
-    with _errors(as_json):
+    with errors(as_json):
         found = asdict(_existing(store).stat())
     _show(found, as_json)
 
@@ -99,7 +101,7 @@ def verify(store: Store, as_json: AsJson = False) -> None:
     Damaged entries (they are built again when they are needed) and files that killed processes
     left behind are removed. Exit status 1 when an entry was damaged.
     """
-    with _errors(as_json):
+    with errors(as_json):
         folder = _existing(store)
         with _bar("checking entries", not as_json) as advance:
             found = folder.verify(lambda done, total: advance(done, total))
@@ -119,7 +121,7 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Remove entries used longest ago, above the size limit, and what killed processes left."""
-    with _errors(as_json):
+    with errors(as_json):
         found = _existing(store).prune(
             max_bytes=None if max_bytes is None else _size(max_bytes),
             unused_seconds=None if unused_days is None else unused_days * SECONDS_PER_DAY,
@@ -248,21 +250,6 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
         shown = "\n".join(value) or "none" if isinstance(value, list) else value
         table.add_row(name.replace("_", " "), "-" if shown is None else str(shown))
     Console().print(table, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _errors(as_json: bool) -> Iterator[None]:
-    """What the user can mend is one line and exit status 1, not a traceback."""
-    try:
-        yield
-    except (ValueError, OSError, ImportError) as error:
-        if as_json:
-            typer.echo(json.dumps({"ok": False, "error": str(error)}))
-        else:
-            from rich.console import Console
-
-            Console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 @contextmanager

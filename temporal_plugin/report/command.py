@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from temporal_plugin.command_errors import fail
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -69,11 +71,7 @@ def report(
 
             draw(plot, groups, fields[:1])
     except (ValueError, OSError, ImportError) as error:
-        if as_json:
-            typer.echo(json.dumps({"ok": False, "error": str(error)}))
-        else:
-            Console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+        fail(str(error), as_json=as_json)
     if as_json:
         typer.echo(json.dumps(evaluation_records.as_json(groups), indent=2))
         return

@@ -11,8 +11,8 @@ place of the clip, half a query that does not occur in it. From one cold start t
 
 Both are validated on the same clean clips every few steps, and the last checkpoint of each answers
 the test clips greedily in lmms-eval. The result, `result.json`, holds both curves, the first step
-at which the curriculum's run reaches the plain run's last validation, and both test scores. What is
-done already is not done again.
+at which each run reaches the plain run's last validation, and both test scores. What is done
+already is not done again.
 """
 
 from __future__ import annotations
@@ -216,13 +216,21 @@ def grpo(
 
 
 def compare(plain: dict[str, Any], curriculum: dict[str, Any]) -> dict[str, Any]:
-    """When the curriculum's run reached the plain run's last validation, if it did."""
+    """When each run first reached the plain run's last validation, and where both ended.
+
+    The plain run may well have been there long before its end: a validation has noise, and a run
+    may stop to learn. So both first steps are told, and the tests of the last checkpoints.
+    """
     aim = plain["validation"][-1][1]
-    reached = [step for step, score in curriculum["validation"] if score >= aim]
+    first = {
+        name: next((step for step, score in run["validation"] if score >= aim), None)
+        for name, run in (("plain", plain), ("curriculum", curriculum))
+    }
     return {
         "plain_final_validation": aim,
-        "reached_at_step": reached[0] if reached else None,
-        "reached_at_share": reached[0] / plain["steps"] if reached else None,
+        "first_reached_at_step": first,
+        "curriculum_final_validation": curriculum["validation"][-1][1],
+        "share_of_steps": curriculum["steps"] / plain["steps"],
         "test_gain_at_the_end": curriculum["test_miou"] - plain["test_miou"],
     }
 

@@ -110,7 +110,7 @@ def _check_number(name: str, value: object) -> None:
 def without(spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
     """What of the union of `spans` lies in none of `holes`: disjoint, in order, none empty."""
     left: list[Span] = []
-    cuts = merged(holes)
+    cuts = [hole for hole in merged(holes) if hole.length_seconds > 0]
     for span in merged(spans):
         start = span.start_seconds
         for cut in cuts:

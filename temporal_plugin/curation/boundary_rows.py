@@ -115,8 +115,9 @@ def read(path: str | Path) -> dict[str, Reflection]:
     found: dict[str, Reflection] = {}
     for number, line in read_lines(Path(path)):
         where = f"{path}:{number}"
+        value = loads(line, where)
         try:
-            row = Reflection.from_dict(loads(line, where))
+            row = Reflection.from_dict(value)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: {error}") from error
         if row.id in found:

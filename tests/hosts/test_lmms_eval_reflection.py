@@ -29,8 +29,6 @@ pytestmark = pytest.mark.slow
 CLIPS = ClipSettings(train=16, validation=0, test=0)
 ORACLE = Path(__file__).parent / "oracle"
 SETTING = "TEMPORAL_PLUGIN_CURATE_DATA"
-#: samples beside the clips, by what is wrong with them
-BAD = ("broken", "whole", "short", "choice", "no_span")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +47,6 @@ def data(tmp_path_factory, write_video):
         {"id": "whole", "video": "videos/long.mp4", "spans": [[0, 4]]},
         {"id": "short", "video": "videos/short.mp4", "spans": [[0.2, 0.9]]},
         {"id": "choice", "video": "videos/long.mp4", **choice},
-        {"id": "no_span", "video": "videos/long.mp4", "spans": []},
     ]
     with paths["train"].open("a") as file:
         file.writelines(json.dumps({**common, **row}) + "\n" for row in rows)
@@ -115,7 +112,7 @@ def results(data, environment, host_seconds, tmp_path_factory):
         ]  # fmt: skip
     output = run_all(folder, commands, environment, host_seconds)
     assert len(list(folder.rglob("*_samples_curate_boundaries.jsonl"))) == 8, output[-5000:]
-    assert "2 of the 21 questions of" in output and "They are left out: choice, no_span" in output
+    assert "1 of the 20 questions of" in output and "They are left out: choice" in output
     return folder
 
 
@@ -147,7 +144,7 @@ def test_everything_that_is_wrong_is_counted_and_named(results, data, tmp_path):
     assert report["failed_videos"] == {"count": 1, "ids": ["broken"]}
     assert report["under_2_seconds"] == {"count": 1, "ids": ["short"]}
     assert {"short", "whole"} <= set(report["nothing_outside"]["ids"])
-    assert report["other_tasks"] == {"count": 2, "ids": ["choice", "no_span"]}
+    assert report["other_tasks"] == {"count": 1, "ids": ["choice"]}
     assert report["not_asked"]["count"] == report["not_in_data"]["count"] == 0
     asked = report["asked"]
     assert report["samples"] == CLIPS.train + 3 == asked + report["nothing_outside"]["count"] + 1

@@ -94,7 +94,7 @@ def model_problem(model: Any, *, force_simple: bool = False) -> str | None:
 
 
 def _class_named(model: str, force_simple: bool) -> type | None:
-    """The model class of that name; None of lmms-eval's own, which need not be imported for this."""
+    """The model class of that name; None of lmms-eval's own, which need no import for this."""
     from lmms_eval.models import MODEL_REGISTRY_V2
 
     try:

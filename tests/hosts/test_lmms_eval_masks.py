@@ -73,7 +73,7 @@ def test_where_nothing_is_outside_nothing_is_asked_or_shown(sample, spans):
     assert [part["type"] for part in message["content"]] == ["text"]
     items = process(doc, "", "", "")
     assert scores(items) == {
-        "named": 0.0, "none": 0.0, "parse_failure": 0.0, "nothing_outside": 1.0,
+        "named": 0.0, "refusal": 0.0, "parse_failure": 0.0, "nothing_outside": 1.0,
         "request_failure": 0.0,
     }  # fmt: skip
     assert items["named"]["not_asked"] == NOTHING_OUTSIDE
@@ -103,7 +103,7 @@ def test_answers_are_told_apart_and_make_a_row(sample):
     responses = ("<answer>[[6, 8]]</answer>", "<answer>[]</answer>", "no idea", "[[9, 5]]")
     items = process(doc, *responses)
     assert scores(items) == {
-        "named": 0.25, "none": 0.25, "parse_failure": 0.5, "nothing_outside": 0.0,
+        "named": 0.25, "refusal": 0.25, "parse_failure": 0.5, "nothing_outside": 0.0,
         "request_failure": 0.0,
     }  # fmt: skip
     details = {**items["named"], "request_failed": False}
@@ -127,7 +127,7 @@ def test_no_response_stops_a_run(sample, text):
 def test_the_right_answers_are_no_parse_failures(sample):
     for text, name in (
         ("<answer>[[1.00, 2.00]]</answer>", "named"),
-        ("<answer>[]</answer>", "none"),
+        ("<answer>[]</answer>", "refusal"),
     ):
         found = KINDS["reflection"].score(parse(text, contract="answer_list"), sample)
         assert found[name] == 1.0 and sum(found.values()) == 1.0
@@ -247,7 +247,7 @@ def test_a_question_whose_mask_hides_all_frames_goes_unasked_alone(model, sample
     assert scores(items)["nothing_outside"] == 1.0
     assert "is left to show" in items["named"]["problem"]
     assert failures.reason(sample.video) is None
-    assert scores(process(documents[1], "[]"))["none"] == 1.0
+    assert scores(process(documents[1], "[]"))["refusal"] == 1.0
 
 
 def test_a_wrong_mask_is_our_mistake(model, sample):

@@ -198,12 +198,12 @@ def test_dropped_steps_through_a_kill(
 def test_blank_steps_with_a_curriculum(verl, data, tiny_model, recorded, tmp_path):
     """Qwen2.5-VL: black steps in the places of hidden ones, so that nothing moves."""
     model = tiny_model("qwen2_5_vl")
-    masking = "{schedule: step, steps: 2, full_at: 1.0, start: 0.2}"
+    masking = "{schedule: step, steps: 2, full_at: 1.0, start: 0.25}"
     curriculum = "data.temporal.curriculum={order: easy_to_hard}"
     settings = overrides(data, model, masking, curriculum, "trainer.total_training_steps=2")
     status, output, metrics = verl(tmp_path, *settings, **recorded.environment(tmp_path))
     assert status == 0, output[-3000:]
     expected = Expected(data, model, "qwen2_5_vl", "blank")
-    queue = check(recorded, tmp_path, expected, {1: 0.2, 2: 0.6})
+    queue = check(recorded, tmp_path, expected, {1: 0.25, 2: 0.625})
     assert {len(row["video"]) for row in queue} == {SECONDS}
-    assert logged(metrics) == {1: (0.2, 0.75), 2: (0.6, 0.75)}
+    assert logged(metrics) == {1: (0.25, 0.75), 2: (0.625, 0.75)}

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from temporal_plugin.cli import app
 from temporal_plugin.curation.boundary_reflection import ReflectionSettings, reflect
 from temporal_plugin.curation.curriculum_settings import CurriculumSettings
+from temporal_plugin.curation.masking_schedule import MaskingSettings
 from temporal_plugin.curation.selection import METHODS
 from temporal_plugin.integrations.lmms_eval_kinds import KINDS
 from temporal_plugin.resources import resource_dir
@@ -30,7 +31,7 @@ def test_every_command_is_run_or_checked_here():
         "export TEMPORAL_PLUGIN_PROMPT=think_answer",
         "lmms-eval --model",  # tasks and setting: hosts/test_lmms_eval_{curation,reflection}.py
         "temporal-plugin curate",
-        "VERL_PLATFORM=cpu python",  # hosts/test_verl_resume.py
+        "VERL_PLATFORM=cpu python",  # hosts/test_verl_resume.py, test_verl_masking.py
     }
 
 
@@ -102,13 +103,18 @@ def test_the_settings_of_reflection_are_all_there_with_their_defaults():
         assert f'"{name}"' in part, name
 
 
-def test_the_curriculums_settings_are_all_there_with_their_defaults():
-    rows = re.findall(r"^\| (`[^|]*) \| ([^|]*) \|", TEXT.partition("## 3.")[2], re.MULTILINE)
+SETTINGS = [("## 3.", CurriculumSettings), ("## 4.", MaskingSettings)]
+
+
+@pytest.mark.parametrize(("title", "settings"), SETTINGS)
+def test_the_settings_are_all_there_with_their_defaults(title, settings):
+    part = TEXT.partition(title)[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]*) \| ([^|]*) \|", part, re.MULTILINE)
     told = {}
     for names, values in rows:
         names = re.findall(r"`(\w+)`", names)
         told |= dict(zip(names, values.split(", "), strict=True))
-    own = {item.name: item.default for item in fields(CurriculumSettings)}
+    own = {item.name: item.default for item in fields(settings)}
     assert told.pop("seed") == "`data.seed`" and own.pop("seed") == 0
     assert {name: yaml.safe_load(value.strip("` ")) for name, value in told.items()} == own
 
@@ -117,14 +123,16 @@ def test_the_methods_are_all_there():
     assert set(re.findall(r"^\| `(\w+)`", TEXT.partition("## 3.")[0], re.MULTILINE)) == set(METHODS)
 
 
-def test_the_training_command_holds_a_curriculum():
-    [verl] = [command for command in COMMANDS if "verl.trainer.main_ppo" in command]
-    [given] = [part for part in verl if part.startswith("data.temporal.curriculum=")]
-    settings = CurriculumSettings.from_mapping(yaml.safe_load(given.partition("=")[2]))
+def test_the_training_commands_hold_a_curriculum_and_masks():
+    verl = [command for command in COMMANDS if "verl.trainer.main_ppo" in command]
+    given = [dict(part.split("=", 1) for part in command if "=" in part) for command in verl]
+    first, second = ({name: yaml.safe_load(text) for name, text in part.items()} for part in given)
+    settings = CurriculumSettings.from_mapping(first["data.temporal.curriculum"])
     assert settings.order == "success"
+    assert MaskingSettings.from_mapping(second["data.temporal.masking"]) == MaskingSettings()
 
 
-@pytest.mark.parametrize("name", ["curriculum", "rollout_seed"])
+@pytest.mark.parametrize("name", ["curriculum", "rollout_seed", "masking"])
 def test_the_recipe_knows_the_settings(name):
     recipe = yaml.safe_load((resource_dir("recipes") / "base/temporal_grpo.yaml").read_text())
     assert name in recipe["data"]["temporal"]

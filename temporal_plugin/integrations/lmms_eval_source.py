@@ -17,7 +17,7 @@ from temporal_plugin.annotations.errors import AnnotationError, BadSpanError, No
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations import lmms_eval_hub as hub
 from temporal_plugin.integrations import lmms_eval_subtitles as subtitles
-from temporal_plugin.resources import DATA_SETTING, data_root
+from temporal_plugin.resources import DATA_SETTING, data_root, located
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Source:
         Raises:
             FileNotFoundError: none does; the message names the places and the setting.
         """
-        paths = [self.root / name for name in self._names]
+        paths = [self.root / located(name) for name in self._names]
         for path in paths:
             if path.is_file():
                 return path

@@ -228,6 +228,20 @@ def test_the_model_sees_what_lies_outside_at_its_own_time(model, sample, monkeyp
             assert np.allclose(step_seconds(frames.pts_seconds), times)
 
 
+def test_spans_count_from_the_start_of_a_clip(model, sample, monkeypatch):
+    clip = Span(1.0, 8.0)
+    cut = replace(sample, clip=clip, duration=7.0, spans=(Span(1, 3),))
+    whole = load_frames(sample.video, model.sampling, clip=clip, patch_size=model.patch_size)
+    [(frames, question)] = seen_by(model, [document(cut)], monkeypatch)
+    times = whole.pts_seconds // 1  # a step lasts a second
+    keep = (times < 1) | (times >= 3)
+    shown = frames.pixels.flatten(1).any(dim=1).numpy()
+    if question.mask.mode == "drop":
+        assert (frames.pts_seconds == whole.pts_seconds[keep]).all() and shown.all()
+    else:
+        assert (shown == keep).all()
+
+
 def test_masked_and_whole_videos_of_one_file_are_not_mixed_up(model, sample):
     masked = [document(sample), document(replace(sample, spans=(Span(5, 8),)))]
     both = ask(model, masked, to_messages=reflection.doc_to_messages)

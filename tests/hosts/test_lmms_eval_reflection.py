@@ -131,7 +131,8 @@ def test_an_oracle_gives_a_perfect_partial_flag(results, data, tmp_path):
     for id, row in rows.items():
         hidden = [pair for pair in truth[id]["occurrences"] if pair not in row["span"]]
         if truth[id].get("kind") == "planted":
-            assert (row["outside"], row["votes"]) == (hidden, [2]), "exactly what is not annotated"
+            assert row["outside"] == hidden, "exactly what is not annotated"
+            assert row["votes"] in ([2], [3]), "the third answer may name all of the video"
         else:
             assert not row["partial"] and not row["outside"]
 

@@ -18,6 +18,7 @@ from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_failures as failures
 from temporal_plugin.integrations import lmms_eval_preflight as preflight
 from temporal_plugin.integrations import lmms_eval_reflection as reflection
+from temporal_plugin.integrations.lmms_eval_base import VideoModel
 from temporal_plugin.integrations.lmms_eval_config import complete
 from temporal_plugin.integrations.lmms_eval_kinds import KINDS
 from temporal_plugin.integrations.lmms_eval_model import TemporalQwenVL
@@ -163,14 +164,17 @@ def test_our_model_classes_reflect(data_root, model, monkeypatch):
 @pytest.mark.parametrize("model", ["qwen2_5_vl", "qwen3_vl", "vllm", "openai", "no_such_model"])
 def test_other_model_classes_are_refused_before_anything_is_loaded(data_root, model, monkeypatch):
     monkeypatch.setenv("TEMPORAL_PLUGIN_DATA", str(data_root))
-    with pytest.raises(ValueError, match=f"demo: --model {model} shows whole videos.*use temporal"):
+    with pytest.raises(
+        ValueError, match=f"demo: --model {model} may show whole videos.*use temporal"
+    ):
         preflight.check_tasks([("reflection", dict(DEMO))], model=model)
     preflight.check_tasks([("grounding", dict(DEMO))], model=model)
 
 
 def test_an_instance_is_judged_by_its_class():
-    assert "--model object shows whole videos" in reflection.model_problem(object())
+    assert "--model object may show whole videos" in reflection.model_problem(object())
     assert reflection.model_problem(TemporalQwenVL.__new__(TemporalQwenVL)) is None
+    assert not VideoModel.applies_masks, "a class of one's own may look at the file itself"
 
 
 def test_only_a_prompt_that_asks_for_a_list_fits(monkeypatch):

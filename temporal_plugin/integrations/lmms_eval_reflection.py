@@ -88,8 +88,8 @@ def model_problem(model: Any, *, force_simple: bool = False) -> str | None:
     name = model if isinstance(model, str) else type(model).__name__
     return (
         f"--model {name} may show whole videos, but this task hides the annotated part, so that "
-        "its answers would be worth nothing; use temporal_qwen_vl (backend=vllm runs it on vLLM) or "
-        "temporal_openai, or a class of your own below VideoModel that sets applies_masks"
+        "its answers would be worth nothing; use temporal_qwen_vl (backend=vllm runs it on vLLM) "
+        "or temporal_openai, or a class of your own below VideoModel that sets applies_masks"
     )
 
 

@@ -57,6 +57,8 @@ class TemporalOpenAI(VideoModel):
             a server that refuses the key or does not know the model.
     """
 
+    applies_masks = True
+
     def __init__(
         self,
         model: str,
@@ -147,7 +149,7 @@ class TemporalOpenAI(VideoModel):
         return found
 
     def _video(self, question: Question, frames: Frames) -> list[dict[str, Any]]:
-        key = (question.video, question.clip)
+        key = question.shown
 
         def encode() -> list[str]:
             jpegs = self._jpegs.get(key)

@@ -4,16 +4,19 @@
 settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip"),
 `frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store),
 `curriculum` (see `curation.curriculum_settings`; null: verl's own order), `rollout_seed` (see
-`verl_rollout_seed`; null: rollouts are drawn without a seed) and `shuffle_consistency` (null,
-"reversed" or "shuffled": answer each prompt also on reordered frames).
+`verl_rollout_seed`; null: rollouts are drawn without a seed), `shuffle_consistency` (null,
+"reversed" or "shuffled": answer each prompt also on reordered frames) and `masking` (see
+`curation.masking_schedule`; null: every video is shown whole).
 """
 
 import asyncio
+import copy
 import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import datasets
 import torch
@@ -29,6 +32,7 @@ from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
 from temporal_plugin.resources import located
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
+from temporal_plugin.video.masking import Mask
 from temporal_plugin.video.reorder import ORDERS, reordered
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.source import open_source
@@ -44,6 +48,7 @@ DEFAULTS = {
     "curriculum": None,
     "rollout_seed": None,
     "shuffle_consistency": None,
+    "masking": None,
 }
 VIDEO_MARK = "<video>"  # where a text message shows the video, as in verl's own data
 _reading = SharedTasks()
@@ -138,6 +143,11 @@ def temporal_settings(config: Mapping) -> dict:
         raise ValueError(
             f"data.temporal.shuffle_consistency is {order!r}; allowed: null, {', '.join(ORDERS)}"
         )
+    if order is not None and settings["masking"] is not None:
+        raise ValueError(
+            "data.temporal has masking and shuffle_consistency; give one of them: of a masked "
+            "video in another order, what is hidden would tell where the answer lies"
+        )
     if settings["on_bad_video"] not in ON_BAD_VIDEO:
         raise ValueError(
             f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"
@@ -221,19 +231,30 @@ def video_entries(messages: Sequence[Mapping]) -> list[dict]:
     ]
 
 
+def with_video_settings(messages: Sequence[Mapping], **settings: Any) -> list[dict]:
+    """A copy of the messages whose video entries also hold these settings, see `read_videos`."""
+    copied = copy.deepcopy([dict(message) for message in messages])
+    for message in copied:
+        if isinstance(message["content"], list):
+            for part in message["content"]:
+                if part.get("type") == "video":
+                    part.update(copy.deepcopy(settings))
+    return copied
+
+
 def read_videos(
     entries: Sequence[Mapping], patch_size: int, frame_store: str | None = None
 ) -> list[tuple[torch.Tensor, VideoName]]:
     """(pixels uint8 [T, C, H, W], metadata) of each video entry.
 
     Args:
-        entries: mappings with `video`, and `clip`, `sampling` and `reorder` (an order and a seed,
-            see `video.reorder`) where there are any.
+        entries: mappings with `video`, and `clip`, `sampling`, `mask` (see `video.masking.Mask`)
+            and `reorder` (an order and a seed, see `video.reorder`) where there are any.
         patch_size: edge of the vision tower's patch in pixels.
         frame_store: as in `open_source`.
 
     Raises:
-        VideoError: a file cannot be read.
+        VideoError: a file cannot be read, or a mask leaves nothing of it.
     """
     load = open_source(frame_store)
     found = []
@@ -244,6 +265,10 @@ def read_videos(
         status = Path(path).stat()
         version = status.st_size, status.st_mtime_ns
         key = (path, version, sampling, clip, patch_size)
+        if entry.get("mask"):
+            mask = Mask.from_mapping(entry["mask"])
+            frames = mask.apply(frames, path)
+            key = (*key, mask)
         if entry.get("reorder"):
             frames = reordered(frames, *entry["reorder"])
             key = (*key, *entry["reorder"])

@@ -137,7 +137,7 @@ class Source:
         Raises:
             FileNotFoundError: none does; the message names the places and the setting.
         """
-        paths = [self.root / located(name) for name in self._names]
+        paths = [self.root / name for name in self._names]
         for path in paths:
             if path.is_file():
                 return path
@@ -236,4 +236,4 @@ def _from_environment(names: Any, task: str) -> Any:
             f"task {task}: set the environment variable {names[1:]} to a data config (.yaml) or "
             "samples (.jsonl)"
         )
-    return str(Path(path).absolute())  # of the folder in which the command is given
+    return str(located(path).absolute())  # of the folder in which the command is given

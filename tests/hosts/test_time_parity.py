@@ -125,6 +125,11 @@ def test_what_a_mask_shows_keeps_its_times(name, mode, tiny_model, clips):
     else:
         assert len(rollout.pixels) == len(kept)
         assert len(rollout.token_ids) < len(whole.token_ids)
+        least = Mask((Span(4.0, 4.01),), "curriculum", 0.0, "0/a", mode)  # a single step
+        rollout, log_prob = paths.rollout(sample, mask=least.to_mapping())
+        assert first_difference(rollout, log_prob) is None
+        step = int(np.flatnonzero(least.kept(frames.pts_seconds)[::2])[0])
+        assert (rollout.pixels, rollout.step_seconds) == ((whole.pixels[step],), (true[step],))
 
 
 def test_all_paths_tell_the_same_truth_of_the_real_clip(paths, family, shared):

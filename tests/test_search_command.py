@@ -62,7 +62,7 @@ def test_shards_share_the_videos_out(run, config):
     assert counts == [(2, 2, 0), (1, 0, 1)]
     videos = [str(number) for number in range(10)]
     parts = [shard(videos, number, 3) for number in (1, 2, 3)]
-    assert sorted(sum(parts, [])) == videos
+    assert sorted(video for part in parts for video in part) == videos
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 

@@ -28,16 +28,16 @@ QUERY = "a red square"
 SCENE_FRAMES = 12
 
 
-def write_video(path: Path, minutes: float) -> None:
+def write_video(path: Path, minutes: float, width: int = WIDTH, height: int = HEIGHT) -> None:
     import av
 
     generator = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FILE_FPS, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(int(minutes * 60 * FILE_FPS)):
             if number % SCENE_FRAMES == 0:
-                small = generator.integers(0, 256, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8)
+                small = generator.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8)
                 scene = small.repeat(16, axis=0).repeat(16, axis=1)
             picture = scene.copy()
             x = number % SCENE_FRAMES * 20

@@ -11,12 +11,14 @@ import torch
 pytest.importorskip("verl")
 
 from verl.workers.rollout.replica import TokenOutput
+from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
 
 from temporal_plugin.integrations import verl_search_loop
 from temporal_plugin.integrations.verl_agent_manager import TemporalAgentLoopWorker
 from temporal_plugin.integrations.verl_config import compose
-from temporal_plugin.integrations.verl_dataset import TemporalDataset
+from temporal_plugin.integrations.verl_dataset import TemporalDataset, search_settings
 from temporal_plugin.integrations.verl_lone_worker import LoneWorker
+from temporal_plugin.integrations.verl_search_turns import Tokens
 from temporal_plugin.search.client import SearchUnavailable
 from temporal_plugin.search.conversation import COUNTERS
 from temporal_plugin.search.frame_search import SearchError
@@ -248,6 +250,36 @@ def test_positions_are_those_of_the_model(config, row):
     assert torch.equal(positions[0], torch.arange(ids.shape[1]))
 
 
+def test_vllm_makes_the_same_of_it(config, row):
+    """The path of a GPU run: verl's server sends one placeholder per video and picture."""
+    pytest.importorskip("vllm")
+    from vllm import SamplingParams
+
+    from temporal_plugin.integrations.verl_agent_loop import collapse_videos
+    from temporal_plugin.integrations.vllm_inputs import PROCESSOR_SETTINGS, InputReader
+
+    worker, (rollout,) = rolled(config, row, [call(), call(start_time=4), ANSWER, GLIMPSE])
+    processor, (*_, last, _) = worker.worker.processor, worker.requests
+    ids, token = last["ids"], worker.worker.tokenizer.convert_tokens_to_ids
+    if type(processor).__name__ == "Qwen3VLProcessor":
+        ends = token("<|vision_start|>"), token("<|vision_end|>")
+        ids = collapse_videos(ids, *ends, processor.video_token_id)
+    reader = InputReader(str(config.actor_rollout_ref.model.path))
+    prompt = {
+        "prompt_token_ids": qwen2_5_vl_dedup_image_tokens(ids, processor),
+        "multi_modal_data": {"image": last["image_data"], "video": last["video_data"]},
+        "mm_processor_kwargs": dict(PROCESSOR_SETTINGS),
+    }
+    request = reader.processor.process_inputs(
+        "0", prompt, SamplingParams(max_tokens=1), ("generate",)
+    )
+    assert list(request.prompt_token_ids) == last["ids"]
+    positions, _ = reader.model.get_mrope_input_positions(
+        request.prompt_token_ids, request.mm_features
+    )
+    assert torch.equal(positions, rollout["position_ids"][1:, : len(last["ids"])])
+
+
 def test_what_the_reward_gets(config, row):
     _, (rollout,) = rolled(config, row, [call(), ANSWER, GLIMPSE])
     found = search_of(rollout)
@@ -416,7 +448,48 @@ def test_wrong_settings_say_what_is_allowed(config, given, says):
     data = config.data.copy()
     data.temporal.search = given
     with pytest.raises(ValueError, match=says):
-        verl_search_loop.search_settings(data, 1000)
+        search_settings(data)
+
+
+def test_a_search_is_not_answered_on_reordered_frames(config):
+    data = config.data.copy()
+    data.temporal.shuffle_consistency = "reversed"
+    with pytest.raises(ValueError, match="both set"):
+        search_settings(data)
+
+
+@pytest.mark.parametrize("asked", ["prompt", "verify"])
+def test_a_dataset_whose_task_has_no_template_fails_at_once(config, clock_video, tmp_path, asked):
+    from verl.utils import hf_processor, hf_tokenizer
+
+    sample = {"id": "q", "task": "open", "video": str(clock_video), "query": "?", "answer": "x"}
+    if asked == "verify":
+        options = {"task": "grounded_choice", "options": ["a", "b"], "spans": [[1, 2]]}
+        sample |= {**options, "answer": "A"}
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps({**sample, "duration": 8.0}) + "\n")
+    data, model = config.data.copy(), config.actor_rollout_ref.model.path
+    if asked == "verify":
+        data.temporal.prompt = "search_choice"
+    with pytest.raises(ValueError, match=r"has templates for|has no template for the task"):
+        TemporalDataset([str(path)], hf_tokenizer(model), data, hf_processor(model))
+
+
+def test_tokens():
+    start = Tokens([1, 2], 2)
+    one = start.sampled([3, 4], [-0.5, -0.25])
+    two = one.given([5], ["picture"]).sampled([6], [-1.0])
+    assert start.ids == [1, 2], "a part that does not fit is let go of"
+    assert (two.ids, two.mask) == ([1, 2, 3, 4, 5, 6], [1, 1, 0, 1])
+    assert two.log_probs == [-0.5, -0.25, 0.0, -1.0]
+    assert two.images == ["picture"]
+    assert start.sampled([3], None).given([4], []).sampled([5], None).log_probs is None
+
+
+@pytest.mark.parametrize(("first", "second"), [([-1.0], None), (None, [-1.0])])
+def test_log_probabilities_of_some_turns_only(first, second):
+    with pytest.raises(ValueError, match="some turns"):
+        Tokens([1], 1).sampled([2], first).sampled([3], second)
 
 
 def test_a_task_without_a_template_is_an_error(config):

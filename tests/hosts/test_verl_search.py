@@ -280,6 +280,57 @@ def test_vllm_makes_the_same_of_it(config, row):
     assert torch.equal(positions, rollout["position_ids"][1:, : len(last["ids"])])
 
 
+def log_probs_of(model, rollout, **changed) -> torch.Tensor:
+    """What the model gives the response's tokens, on the trainer's inputs [response]."""
+    inputs = {**rollout["multi_modal_inputs"], **changed}
+    inputs.pop("images_seqlens", None)
+    ids = rollout["input_ids"][None]
+    types = torch.zeros_like(ids)
+    types[ids == model.config.image_token_id] = 1
+    types[ids == model.config.video_token_id] = 2
+    with torch.inference_mode():
+        logits = model(input_ids=ids, mm_token_type_ids=types, **inputs).logits[0]
+    chosen = torch.log_softmax(logits.float(), -1)[:-1].gather(1, ids[0, 1:, None])[:, 0]
+    return chosen[-len(rollout["responses"]) :]
+
+
+def test_the_policy_that_learns_sees_the_searched_frames(config, row, monkeypatch):
+    """Really sampled tokens, led to a tool call: the same log-probabilities, and other ones
+    from the second turn on where the searched frames are painted black."""
+    import scripted_rollout
+    from transformers import AutoModelForImageTextToText
+
+    from temporal_plugin.integrations import transformers_generate
+    from temporal_plugin.integrations.verl_transformers_rollout import TransformersServer
+
+    path = str(config.actor_rollout_ref.model.path)
+    led = call(num_frames=3).replace("hm", "*"), ANSWER.replace("red", "*")
+    monkeypatch.setattr(scripted_rollout, "SCRIPT", {"turns": {"red": led}, "verify": ["*."]})
+    monkeypatch.setattr(transformers_generate, "_draws", transformers_generate._draws)
+    generator = transformers_generate.BatchGenerator
+    monkeypatch.setattr(generator, "generate", generator.generate)
+    scripted_rollout.lead(transformers_generate)
+    worker = LoneWorker(config, "", TemporalAgentLoopWorker)
+    server = TransformersServer(config.actor_rollout_ref.rollout, config.actor_rollout_ref.model)
+    monkeypatch.setattr(worker, "generate", server.generate)
+    rollouts = worker.run(row, 2)
+    model = AutoModelForImageTextToText.from_pretrained(path).eval()
+    sampled = set()
+    for rollout in rollouts:
+        assert search_of(rollout)["counters"]["searches"] == 1
+        assert search_of(rollout)["verified"] is not None
+        mask = rollout["response_mask"].bool()
+        found, told = log_probs_of(model, rollout), rollout["rollout_log_probs"]
+        assert (found - told)[mask].abs().max() < 1e-4
+        pixels = rollout["multi_modal_inputs"]["pixel_values"]
+        blind = log_probs_of(model, rollout, pixel_values=torch.zeros_like(pixels))
+        first = int((~mask).nonzero()[0])  # where the first turn ends
+        assert torch.allclose(found[:first], blind[:first], atol=1e-5)
+        assert (found - blind)[first:][mask[first:]].abs().max() > 1e-3
+        sampled.add(tuple(rollout["responses"].tolist()))
+    assert len(sampled) == 2, "each rollout draws its own tokens"
+
+
 def test_what_the_reward_gets(config, row):
     _, (rollout,) = rolled(config, row, [call(), ANSWER, GLIMPSE])
     found = search_of(rollout)

@@ -60,6 +60,10 @@ def call(**arguments) -> str:
     return f"<think>hm</think><tool_call>{body}</tool_call>"
 
 
+#: what does not depend on the family
+ONE_FAMILY = pytest.mark.parametrize("config", ["qwen2_5_vl"], indirect=True)
+
+
 class Scripted(LoneWorker):
     """The server is a script: it gives each rollout the same turns, one after the other."""
 
@@ -331,6 +335,7 @@ def test_the_policy_that_learns_sees_the_searched_frames(config, row, monkeypatc
     assert len(sampled) == 2, "each rollout draws its own tokens"
 
 
+@ONE_FAMILY
 def test_what_the_reward_gets(config, row):
     _, (rollout,) = rolled(config, row, [call(), ANSWER, GLIMPSE])
     found = search_of(rollout)
@@ -342,6 +347,7 @@ def test_what_the_reward_gets(config, row):
     assert found["counters"]["frames"] == 2
 
 
+@ONE_FAMILY
 def test_who_never_searched_is_not_asked_again(config, row):
     worker, (rollout,) = rolled(config, row, [ANSWER])
     assert len(worker.requests) == 1
@@ -350,6 +356,7 @@ def test_who_never_searched_is_not_asked_again(config, row):
     assert rollout["response_mask"].all()
 
 
+@ONE_FAMILY
 def test_without_verification(config, row):
     config = config.copy()
     config.data.temporal.search = {**config.data.temporal.search, "verify": None}
@@ -364,6 +371,7 @@ def limited(config, **limits):
     return config
 
 
+@ONE_FAMILY
 def test_the_last_turn_is_forced(config, row):
     worker, (rollout,) = rolled(limited(config, turns=3), row, [call(), call(), call()])
     assert len(worker.requests) == 3
@@ -373,6 +381,7 @@ def test_the_last_turn_is_forced(config, row):
     assert "cannot search any more" in worker.worker.tokenizer.decode(rollout["responses"])
 
 
+@ONE_FAMILY
 def test_a_turn_that_is_cut_off_is_closed_without_teaching_it(config, row):
     turns = ["<think>" + "so " * 500, ANSWER]
     worker, (rollout,) = rolled(limited(config, tokens_per_turn=64), row, turns)
@@ -383,6 +392,7 @@ def test_a_turn_that_is_cut_off_is_closed_without_teaching_it(config, row):
     assert (counters["malformed"], counters["retries"], counters["answered"]) == (1, 1, 1)
 
 
+@ONE_FAMILY
 @pytest.mark.parametrize(("spare", "overflows"), [(20, True), (400, False)])
 def test_the_response_never_exceeds_its_length(config, row, spare, overflows):
     """After a call the frames do not fit any more, or not even the request to answer."""
@@ -416,6 +426,7 @@ class Broken:
         raise self.error
 
 
+@ONE_FAMILY
 @pytest.mark.parametrize(
     ("error", "counter", "says"),
     [
@@ -442,6 +453,7 @@ def test_a_search_that_fails_does_not_end_the_rollout(
     assert says in worker.worker.tokenizer.decode(rollout["responses"])
 
 
+@ONE_FAMILY
 def test_a_mistake_of_ours_is_not_hidden(config, row, monkeypatch):
     monkeypatch.setattr(verl_search_loop, "search_client", lambda *_: Broken(KeyError("bug")))
     with pytest.raises(RuntimeError, match="1 of 1 rollouts failed"):
@@ -471,6 +483,7 @@ def test_a_group_searches_at_the_same_time(config, row, monkeypatch):
     assert all(torch.equal(first, other["input_ids"]) for other in rollouts)
 
 
+@ONE_FAMILY
 def test_a_bad_preview_is_skipped_and_counted(config, row, write_video, tmp_path):
     path = write_video(tmp_path / "cut.mp4", np.zeros((40, 64, 64, 3), dtype=np.uint8))
     path.write_bytes(path.read_bytes()[:400])
@@ -483,6 +496,7 @@ def test_a_bad_preview_is_skipped_and_counted(config, row, write_video, tmp_path
     assert not rollout["response_mask"].any()
 
 
+@ONE_FAMILY
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -502,6 +516,7 @@ def test_wrong_settings_say_what_is_allowed(config, given, says):
         search_settings(data)
 
 
+@ONE_FAMILY
 def test_a_search_is_not_answered_on_reordered_frames(config):
     data = config.data.copy()
     data.temporal.shuffle_consistency = "reversed"
@@ -509,6 +524,7 @@ def test_a_search_is_not_answered_on_reordered_frames(config):
         search_settings(data)
 
 
+@ONE_FAMILY
 @pytest.mark.parametrize("asked", ["prompt", "verify"])
 def test_a_dataset_whose_task_has_no_template_fails_at_once(config, clock_video, tmp_path, asked):
     from verl.utils import hf_processor, hf_tokenizer
@@ -543,6 +559,7 @@ def test_log_probabilities_of_some_turns_only(first, second):
         Tokens([1], 1).sampled([2], first).sampled([3], second)
 
 
+@ONE_FAMILY
 def test_a_task_without_a_template_is_an_error(config):
     from temporal_plugin.integrations.verl_dataset import prompt_of, temporal_settings
 

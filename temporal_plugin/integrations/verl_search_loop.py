@@ -18,14 +18,11 @@ from verl.utils.profiler import simple_timer
 
 from temporal_plugin import answers
 from temporal_plugin.integrations.verl_agent_loop import TemporalAgentLoop
-from temporal_plugin.integrations.verl_dataset import (
-    search_settings,
-    temporal_settings,
-    video_entries,
-)
+from temporal_plugin.integrations.verl_dataset import temporal_settings, video_entries
 from temporal_plugin.integrations.verl_frame_search import frame_search
 from temporal_plugin.integrations.verl_rollout_seed import seeded
 from temporal_plugin.integrations.verl_search_turns import Asking, Tokens
+from temporal_plugin.integrations.verl_tasks import search_settings
 from temporal_plugin.search.client import SearchClient, SearchUnavailable
 from temporal_plugin.search.conversation import Call, Conversation, Message, verify_messages
 from temporal_plugin.search.frame_search import SearchError
@@ -45,7 +42,8 @@ class TemporalSearchLoop(TemporalAgentLoop):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.search = search_settings(self.data_config)
+        settings = temporal_settings(self.data_config)
+        self.search = search_settings(settings, self.response_length)
         self._end_id = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
     async def run(self, sampling_params: dict[str, Any], **kwargs) -> AgentLoopOutput:

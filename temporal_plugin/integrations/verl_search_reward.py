@@ -8,6 +8,7 @@ reward_kwargs:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,9 +60,12 @@ async def compute_score(
     counts = dict.fromkeys(JUDGE_COUNTERS, 0.0)
     grade = _Grader(truth, judge, reward_router_address, counts)
     contract = info.get("contract", "free")
-    accuracy = await grade(found.get("answer") or "", contract)
-    second = found.get("verified")
-    verified = None if second is None else await grade(second["text"], second["contract"])
+    second = found.get("verified") or {"text": "", "contract": contract}
+    # side by side: a slow judge costs its deadline once
+    accuracy, again = await asyncio.gather(
+        grade(found.get("answer") or "", contract), grade(second["text"], second["contract"])
+    )
+    verified = again if found.get("verified") else None
     parts = {
         "format": _format(found, truth, contract),
         "accuracy": accuracy,
@@ -72,7 +76,7 @@ async def compute_score(
         "score": sum(weighed[name] * value for name, value in parts.items()),
         **parts,
         "acc": accuracy,
-        "verified_accuracy": verified or 0.0,
+        "verified_accuracy": again,
         "video_failure": float(info.get("video_failure", 0.0)),
         **dict.fromkeys(COUNTERS, 0.0),
         **found.get("counters", {}),

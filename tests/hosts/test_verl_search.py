@@ -16,9 +16,10 @@ from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
 from temporal_plugin.integrations import verl_search_loop
 from temporal_plugin.integrations.verl_agent_manager import TemporalAgentLoopWorker
 from temporal_plugin.integrations.verl_config import compose
-from temporal_plugin.integrations.verl_dataset import TemporalDataset, search_settings
+from temporal_plugin.integrations.verl_dataset import TemporalDataset, temporal_settings
 from temporal_plugin.integrations.verl_lone_worker import LoneWorker
 from temporal_plugin.integrations.verl_search_turns import Tokens
+from temporal_plugin.integrations.verl_tasks import prompt_of, search_settings
 from temporal_plugin.search.client import SearchUnavailable
 from temporal_plugin.search.conversation import COUNTERS
 from temporal_plugin.search.frame_search import SearchError
@@ -513,7 +514,7 @@ def test_wrong_settings_say_what_is_allowed(config, given, says):
     data = config.data.copy()
     data.temporal.search = given
     with pytest.raises(ValueError, match=says):
-        search_settings(data)
+        search_settings(temporal_settings(data), 1000)
 
 
 @ONE_FAMILY
@@ -521,7 +522,7 @@ def test_a_search_is_not_answered_on_reordered_frames(config):
     data = config.data.copy()
     data.temporal.shuffle_consistency = "reversed"
     with pytest.raises(ValueError, match="both set"):
-        search_settings(data)
+        search_settings(temporal_settings(data), 1000)
 
 
 @ONE_FAMILY
@@ -561,7 +562,5 @@ def test_log_probabilities_of_some_turns_only(first, second):
 
 @ONE_FAMILY
 def test_a_task_without_a_template_is_an_error(config):
-    from temporal_plugin.integrations.verl_dataset import prompt_of, temporal_settings
-
     with pytest.raises(ValueError, match=r"templates for choice, grounding.*'open'"):
         prompt_of(temporal_settings(config.data), "open")

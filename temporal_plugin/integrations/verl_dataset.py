@@ -5,8 +5,10 @@ settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail"
 `frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store),
 `curriculum` (see `curation.curriculum_settings`; null: verl's own order), `rollout_seed` (see
 `verl_rollout_seed`; null: rollouts are drawn without a seed), `shuffle_consistency` (null,
-"reversed" or "shuffled": answer each prompt also on reordered frames) and `masking` (see
-`curation.masking_schedule`; null: every video is shown whole).
+"reversed" or "shuffled": answer each prompt also on reordered frames), `masking` (see
+`curation.masking_schedule`; null: every video is shown whole) and `search` (null, or how the model
+searches the video over several turns: see `search.rollout_settings`). `prompt` is a template or,
+where samples have several tasks, a mapping from task to template.
 """
 
 import asyncio
@@ -28,7 +30,8 @@ from temporal_plugin.annotations.check import check_videos
 from temporal_plugin.annotations.durations import with_duration
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations.shared_videos import SharedTasks, VideoName
-from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
+from temporal_plugin.integrations.verl_plugin import AGENT_LOOP, SEARCH_LOOP
+from temporal_plugin.integrations.verl_tasks import check_tasks, prompt_of
 from temporal_plugin.resources import located
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
@@ -49,6 +52,7 @@ DEFAULTS = {
     "rollout_seed": None,
     "shuffle_consistency": None,
     "masking": None,
+    "search": None,
 }
 VIDEO_MARK = "<video>"  # where a text message shows the video, as in verl's own data
 _reading = SharedTasks()
@@ -63,6 +67,8 @@ class TemporalDataset(RLHFDataset):
             samples = self._drop_overlong(samples)
         if not samples:
             raise ValueError(f"no sample is left in {list(self.data_files)}: see the log above")
+        tasks = {sample.task for sample in samples}
+        check_tasks(tasks, temporal_settings(self.config), self.config.get("max_response_length"))
         self.dataframe = datasets.Dataset.from_dict(
             {"sample": [json.dumps(sample.to_dict()) for sample in samples]}
         )
@@ -73,7 +79,6 @@ class TemporalDataset(RLHFDataset):
         from temporal_plugin.integrations.verl_prompt_lengths import PromptLengths, drop_overlong
 
         settings = temporal_settings(self.config)
-        prompt = prompts.load(settings["prompt"])
         lengths = PromptLengths(
             self.processor,
             template_settings=self.apply_chat_template_kwargs,
@@ -82,7 +87,7 @@ class TemporalDataset(RLHFDataset):
         )
         return drop_overlong(
             samples,
-            lambda sample: chat(prompt, sample, settings["sampling"]),
+            lambda sample: chat(prompt_of(settings, sample.task), sample, settings["sampling"]),
             lengths,
             most=self.max_prompt_length,
             on_bad_video=settings["on_bad_video"],
@@ -94,7 +99,7 @@ class TemporalDataset(RLHFDataset):
     def __getitem__(self, item: int) -> dict:
         sample = Sample.from_dict(json.loads(self.dataframe[item]["sample"]))
         settings = temporal_settings(self.config)
-        prompt = prompts.load(settings["prompt"])
+        prompt = prompt_of(settings, sample.task)
         return {
             "raw_prompt": chat(prompt, sample, settings["sampling"]),
             "data_source": sample.source or "temporal",
@@ -109,7 +114,7 @@ class TemporalDataset(RLHFDataset):
                 "prompt_fingerprint": prompt.fingerprint,
             },
             "index": item,
-            "agent_name": AGENT_LOOP,
+            "agent_name": AGENT_LOOP if settings["search"] is None else SEARCH_LOOP,
             "tools_kwargs": {},
             "interaction_kwargs": {},
             "dummy_tensor": torch.tensor([0], dtype=torch.uint8),  # verl's batch may not be empty

@@ -9,12 +9,13 @@ from temporal_plugin.integrations.import_hooks import when_imported
 
 _HERE = "temporal_plugin.integrations"
 AGENT_LOOP = "temporal_single_turn"
+SEARCH_LOOP = "temporal_search"
 ROLLOUT = "transformers"
 TRAINER_MODE = "temporal_sync"
 
 
 def register() -> None:
-    """Register the CPU platform, the agent loop, the rollout, the trainer and the fixes."""
+    """Register the CPU platform, the agent loops, the rollout, the trainer and the fixes."""
     from temporal_plugin.integrations.versions import require_verl
 
     require_verl()
@@ -27,13 +28,19 @@ def register() -> None:
     when_imported("verl.workers.rollout.base", _register_rollout_adapter)
     when_imported("verl.trainer.ppo.v1", _register_trainer)
     when_imported("verl.utils.tensordict_utils", _fix_equal_lengths)
+    for family in ("qwen2_vl", "qwen3_vl"):
+        when_imported(f"verl.models.transformers.{family}", _fix_vision_calls)
     when_imported("transformers.models.qwen2_5_vl.modeling_qwen2_5_vl", _fix_positions)
     when_imported("transformers.models.qwen2_5_vl.processing_qwen2_5_vl", _pass_seconds_per_grid)
 
 
 def _register_agent_loop(module) -> None:
-    target = f"{_HERE}.verl_agent_loop.TemporalAgentLoop"
-    module._agent_loop_registry[AGENT_LOOP] = {"_target_": target}
+    loops = {
+        AGENT_LOOP: "verl_agent_loop.TemporalAgentLoop",
+        SEARCH_LOOP: "verl_search_loop.TemporalSearchLoop",
+    }
+    for name, target in loops.items():
+        module._agent_loop_registry[name] = {"_target_": f"{_HERE}.{target}"}
 
 
 def _register_rollout_replica(module) -> None:
@@ -58,6 +65,12 @@ def _fix_equal_lengths(module) -> None:
     from temporal_plugin.integrations.verl_equal_lengths import fix_equal_lengths
 
     fix_equal_lengths(module)
+
+
+def _fix_vision_calls(module) -> None:
+    from temporal_plugin.integrations.verl_one_vision_call import fix_vision_calls
+
+    fix_vision_calls(module)
 
 
 def _fix_positions(module) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from lmms_eval.api.instance import GenerationResult, TokenCounts
@@ -27,13 +27,9 @@ from temporal_plugin.integrations.lmms_eval_base import (
     split_sampling,
 )
 from temporal_plugin.integrations.lmms_eval_model import TemporalQwenVL
-from temporal_plugin.integrations.lmms_eval_search_record import (
-    RECORD,
-    Record,
-    times_of,
-    turns_of,
-)
-from temporal_plugin.integrations.lmms_eval_search_settings import UNIFORM, SearchSettings
+from temporal_plugin.integrations.lmms_eval_search_record import RECORD
+from temporal_plugin.integrations.lmms_eval_search_settings import UNIFORM, LoopSettings
+from temporal_plugin.integrations.lmms_eval_search_state import Search, kind_of
 from temporal_plugin.search.chat_text import appended_text, images_of
 from temporal_plugin.search.conversation import (
     SEARCH_PROMPTS,
@@ -41,9 +37,7 @@ from temporal_plugin.search.conversation import (
     Conversation,
     verify_messages,
 )
-from temporal_plugin.search.embed import load_encoder
-from temporal_plugin.search.embedding_store import EmbeddingStore
-from temporal_plugin.search.frame_search import FrameSearch, SearchError
+from temporal_plugin.search.frame_search import SearchError
 from temporal_plugin.search.tool import TOOL, Call, frames_content
 from temporal_plugin.video.errors import VideoError
 from temporal_plugin.video.frames import Frames
@@ -52,40 +46,13 @@ VERIFY_TOKENS = 256
 """New tokens of the answer from the searched frames alone, as in TimeSearch-R."""
 
 
-@dataclass
-class Search:
-    """One question while it is being answered.
-
-    Attributes:
-        messages: the prompt.
-        row: what the engine takes of the conversation so far.
-        start: tokens of the prompt.
-        results: the times of each result that is shown.
-        said: tokens that the model has generated.
-        failed: its video cannot be searched: the question fails.
-    """
-
-    question: Question
-    sample: Sample
-    contract: str
-    messages: list[dict]
-    row: Any
-    start: int
-    conversation: Conversation | None = None
-    results: list[Any] = field(default_factory=list)
-    answer: str = ""
-    verified: str | None = None
-    said: int = 0
-    failed: bool = False
-
-
 class TemporalSearch(VideoModel):
     """Answers questions of this package's tasks after a search.
 
     Args (of `--model_args`, besides `--batch_size` and `--device`):
         pretrained, backend, dtype, workers, frame_store, resume, fps, max_frames and others: as
             of `temporal_qwen_vl`; the sampling is that of the preview.
-        all settings of `SearchSettings`: encoder, store, search, turns, frames_per_call, ...
+        all settings of `LoopSettings`: encoder, store, search, turns, frames_per_call, ...
 
     Raises:
         ValueError: a wrong argument, or no encoder or store for a search that needs them.
@@ -105,8 +72,9 @@ class TemporalSearch(VideoModel):
     ) -> None:
         if frame_store and "store" not in arguments:
             arguments["store"] = frame_store
-        self.settings, arguments = SearchSettings.split(arguments)
+        self.settings, arguments = LoopSettings.split(arguments)
         sampling, _ = split_sampling(arguments)
+        self.settings.frame_search(1, device)  # says what is missing before the model is loaded
         self.model = self.load_model(pretrained, backend, {"device": device, **arguments})
         super().__init__(
             sampling=sampling,
@@ -117,36 +85,13 @@ class TemporalSearch(VideoModel):
             resume=resume,
         )
         self._rank, self._world_size = self.model.rank, self.model.world_size
-        self.frame_search = self.open_search(device)
+        self.frame_search = self.settings.frame_search(self.patch_size, device).open()
 
     def load_model(self, pretrained: str, backend: str, arguments: dict[str, Any]):
         """The engine, with the weights."""
         if backend == "vllm":
             arguments = {"images": self.settings.most_images, **arguments}
         return TemporalQwenVL(pretrained, backend=backend, **arguments)
-
-    def open_search(self, device: str | None) -> FrameSearch:
-        """What finds frames: at even distances for the baseline, else by the encoder."""
-        settings, encoder, store = self.settings, None, None
-        method = UNIFORM if settings.search == UNIFORM else settings.method
-        if method != UNIFORM:
-            if settings.encoder is None or settings.store is None:
-                raise ValueError(
-                    f"temporal_search: encoder is {settings.encoder!r} and store "
-                    f"{settings.store!r}; a search by method {method} needs both (such as "
-                    "encoder=google/siglip-so400m-patch14-384,store=FOLDER), or take "
-                    "search=uniform"
-                )
-            encoder = load_encoder(settings.encoder, device=device)
-            store = EmbeddingStore(settings.store)
-        return FrameSearch(
-            encoder,
-            store,
-            fps=settings.search_fps,
-            sampling=settings.frame_sampling(),
-            method=method,
-            patch_size=self.model.patch_size,
-        )
 
     def identity(self) -> dict[str, Any]:
         settings = self.settings.identity()
@@ -181,13 +126,17 @@ class TemporalSearch(VideoModel):
         if self.settings.prompt is None and any(TOOL in text for text in texts):
             prompt = docs.load_prompt(question.document["prompt"])
             return question.messages, prompt.contract
-        prompt = docs.load_prompt(self.settings.prompt or SEARCH_PROMPTS[_kind(sample)])
+        prompt = docs.load_prompt(self.settings.prompt or SEARCH_PROMPTS[kind_of(sample)])
         return prompt.messages(sample), prompt.contract
 
     def _uniform(self, question: Question, sample: Sample, frames: Frames | None) -> Search:
         """The question with frames at even distances in place of a search."""
-        shown = self._seek(question, sample.query, 0.0, None, self.settings.uniform_frames)
-        prompt = docs.load_prompt(self.settings.prompt or VERIFY_PROMPTS[_kind(sample)])
+        count = self.settings.uniform_frames
+        try:
+            shown = self._seek(question, sample.query, 0.0, None, count)
+        except (SearchError, VideoError) as error:
+            raise RequestError(f"its frames cannot be shown: {error}") from error
+        prompt = docs.load_prompt(self.settings.prompt or VERIFY_PROMPTS[kind_of(sample)])
         content = frames_content(shown)
         messages = verify_messages([content], prompt, sample)
         preview = frames if self.settings.preview else None
@@ -201,9 +150,7 @@ class TemporalSearch(VideoModel):
         return Search(question, sample, prompt.contract, messages, row, start, results=results)
 
     def _seek(self, question: Question, query: str, start: float, end: float | None, count: int):
-        return self.frame_search.seek(
-            question.video, query, start, end, count, clip=question.clip
-        )
+        return self.frame_search.seek(question.video, query, start, end, count, clip=question.clip)
 
     def answer(
         self, rows: list[Search], generation: dict[str, Any]
@@ -230,7 +177,7 @@ class TemporalSearch(VideoModel):
     def _converse(self, searches: list[Search], generation: dict[str, Any]) -> None:
         """Turn by turn until every search is over; all that go on generate together."""
         with ThreadPoolExecutor(self.workers, "search") as pool:
-            while active := [each for each in searches if _goes_on(each)]:
+            while active := [each for each in searches if each.goes_on]:
                 limits = active[0].conversation.limits
                 turns = self._say(active, generation, limits)
                 list(pool.map(self._reply, active, turns))
@@ -255,24 +202,28 @@ class TemporalSearch(VideoModel):
         return self.model.tokenizer.decode(ids, skip_special_tokens=True)
 
     def _reply(self, search: Search, ids: list[int]) -> None:
-        """Takes a turn: searches where it asks for that, and appends what it is told."""
-        conversation = search.conversation
-        ended = bool(ids) and ids[-1] in self.model.end_tokens
-        step = conversation.said(self._text(ids), cut=not ended)
+        """Takes a turn: searches where it asks for that, and appends what it is told.
+
+        In the order of the rollout: a reply that leaves no room for a whole turn is taken back,
+        and where even the short one leaves none, the search ends.
+        """
+        talk = search.conversation
+        step = talk.said(self._text(ids), cut=len(ids) >= talk.room(self._used(search)))
         if isinstance(step, Call):
             step = self._found(search, step)
-        if conversation.over or search.failed:
+        if talk.over or search.failed:
             return
-        row = self._extended(search, ids, ended, step)
-        search.row, before = row, search.row
-        if not conversation.room(self._used(search)):
-            del search.results[conversation.counts["searches"] - 1 :]
-            search.row = self._extended(
-                replace(search, row=before), ids, ended, conversation.no_room()
-            )
-            del search.results[conversation.counts["searches"] :]
-        if not conversation.room(self._used(search)):
-            conversation.overflow()
+        longer = self._extended(search, ids, step)
+        if self._room(search, longer) < talk.limits.tokens_per_turn:
+            longer = self._extended(search, ids, talk.no_room())
+            del search.results[talk.counts["searches"] :]
+        if self._room(search, longer):
+            search.row = longer
+        else:
+            talk.overflow()
+
+    def _room(self, search: Search, row: Any) -> int:
+        return search.conversation.room(self.model.tokens_in(row) - search.start)
 
     def _found(self, search: Search, call: Call) -> list[dict]:
         """The messages that answer a call; a broken video fails the question."""
@@ -281,7 +232,7 @@ class TemporalSearch(VideoModel):
         try:
             frames = self._seek(search.question, call.query, *span)
         except SearchError as error:
-            return conversation.failed(str(error))
+            return conversation.failed(f"{error}.")
         except VideoError as error:
             logger.error(f"a search ends: {error}")
             failures.record(search.question.video, str(error))
@@ -290,9 +241,11 @@ class TemporalSearch(VideoModel):
         search.results.append(frames.pts_seconds)
         return conversation.found(frames)
 
-    def _extended(self, search: Search, ids: list[int], ended: bool, messages: list[dict]) -> Any:
+    def _extended(self, search: Search, ids: list[int], messages: list[dict]) -> Any:
+        """The row with a turn, closed where it was cut off, and what it is told."""
+        end = self.model.tokenizer.eos_token_id
         text = appended_text(self.model.processor.apply_chat_template, messages)
-        said = ids if ended else [*ids, self.model.tokenizer.eos_token_id]
+        said = ids if ids[-1:] == [end] else [*ids, end]
         return self.model.extend(search.row, said, text, images_of(messages))
 
     def _verify(self, searches: list[Search], generation: dict[str, Any]) -> None:
@@ -300,7 +253,7 @@ class TemporalSearch(VideoModel):
         asked = []
         for search in searches:
             search.verified = ""
-            prompt = prompts.load(VERIFY_PROMPTS[_kind(search.sample)])
+            prompt = prompts.load(VERIFY_PROMPTS[kind_of(search.sample)])
             messages = verify_messages(search.conversation.shown, prompt, search.sample)
             if messages is not None:
                 asked.append((search, self.model.row(messages, images=images_of(messages))))
@@ -312,43 +265,6 @@ class TemporalSearch(VideoModel):
                 search.said += len(ids)
 
     def _result(self, search: Search, generation: dict[str, Any]) -> GenerationResult:
-        conversation = search.conversation
-        if conversation is None:
-            said = [{"role": "assistant", "text": search.answer}]
-            shown = sum(len(times) for times in search.results)
-            counters: dict[str, float] = {}
-        else:
-            search.answer = conversation.answer
-            said = turns_of(conversation.messages[len(search.messages) :], search.results)
-            shown, counters = conversation.counts["frames"], conversation.counters()
-        text = search.answer
-        if generation.get(RECORD):
-            record = Record(
-                answer=search.answer,
-                turns=tuple(said),
-                seconds=times_of(search.results),
-                frames=int(shown),
-                counters=counters,
-                verified=search.verified,
-            )
-            text = record.to_text()
+        record = search.record()
+        text = record.to_text() if generation.get(RECORD) else record.answer
         return GenerationResult(text, TokenCounts(output_tokens=search.said))
-
-
-def _goes_on(search: Search) -> bool:
-    return not (search.failed or search.conversation.over)
-
-
-def _kind(sample: Sample) -> str:
-    """The key of a sample's search prompt.
-
-    Raises:
-        ValueError: there is none for its task.
-    """
-    kind = "choice" if sample.task == "choice" else sample.task
-    if kind not in SEARCH_PROMPTS:
-        raise ValueError(
-            f"sample {sample.id!r} has the task {sample.task!r}, for which there is no search "
-            f"prompt; allowed: {', '.join(SEARCH_PROMPTS)}, or give prompt=FILE in --model_args"
-        )
-    return kind

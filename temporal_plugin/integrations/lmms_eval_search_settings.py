@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from temporal_plugin.search.conversation import Limits
+from temporal_plugin.search.settings import SearchSettings
 from temporal_plugin.video.sampling import LIMITS, Sampling
 from temporal_plugin.video.source import STORE_VARIABLE
 
@@ -21,7 +22,7 @@ FRAME_SIZES = tuple(FRAME_PREFIX + name for name in _SIZES)
 
 
 @dataclass(frozen=True)
-class SearchSettings:
+class LoopSettings:
     """How `temporal_search` asks.
 
     Attributes:
@@ -83,7 +84,7 @@ class SearchSettings:
             object.__setattr__(self, "store", os.environ[STORE_VARIABLE])
 
     @classmethod
-    def split(cls, arguments: Mapping[str, Any]) -> tuple[SearchSettings, dict[str, Any]]:
+    def split(cls, arguments: Mapping[str, Any]) -> tuple[LoopSettings, dict[str, Any]]:
         """These settings, and the arguments that are none of them.
 
         Raises:
@@ -108,6 +109,22 @@ class SearchSettings:
         """The size of the searched frames."""
         given = {name.removeprefix(FRAME_PREFIX): getattr(self, name) for name in FRAME_SIZES}
         return Sampling(**{name: value for name, value in given.items() if value is not None})
+
+    def frame_search(self, patch_size: int, device: str | None) -> SearchSettings:
+        """The settings of the frame search; the baseline's needs no encoder.
+
+        Raises:
+            ValueError: a search lacks its encoder or store.
+        """
+        return SearchSettings(
+            encoder=self.encoder,
+            store=self.store,
+            fps=self.search_fps,
+            method=UNIFORM if self.search == UNIFORM else self.method,
+            sampling=self.frame_sampling(),
+            patch_size=patch_size,
+            device=device,
+        )
 
     @property
     def most_images(self) -> int:

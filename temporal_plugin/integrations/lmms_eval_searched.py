@@ -31,7 +31,7 @@ def process_results(doc: Mapping[str, str], results: Sequence[Any]) -> dict[str,
     """Score a document as `lmms_eval_docs.process_results` does, from records of searches.
 
     A search without an answer, or one that never looked, stays in every mean with what it is
-    worth. The details hold the conversation, the seconds found and the tries beside the scores.
+    worth. The details hold the seconds found and, as `tries`, every conversation.
 
     Raises:
         ValueError: a response is no record: the model class is not `temporal_search`.
@@ -45,28 +45,23 @@ def process_results(doc: Mapping[str, str], results: Sequence[Any]) -> dict[str,
     items = docs.items_of(doc, kind, scores)
     said = [each.answer for each in records]
     details = docs.details_of(doc, sample, said, [each.answer for each in found], failed)
-    tries = [] if failed is not None else [_try(each, sample) for each in found]
-    items[kind.details] |= {**details, **_conversations(records), "tries": tries}
+    details["predicted_seconds"] = list(records[0].seconds)
+    details["tries"] = [] if failed is not None else [_try(each, sample) for each in found]
+    items[kind.details] |= details
     return items
 
 
 def _try(found: Searched, sample: Sample) -> dict[str, Any]:
-    score = by_task(found.answer, sample)["accuracy"]
-    return {"score": score, "frames": found.record.frames}
-
-
-def _conversations(records: Sequence[Record]) -> dict[str, Any]:
-    """What a sample log says of the searches; of repeats, all of them."""
-    first = records[0]
-    found: dict[str, Any] = {
-        "conversation": list(first.turns),
-        "predicted_seconds": list(first.seconds),
-        "counters": first.counters,
-        "verified": first.verified,
+    """What a sample log says of one search: its worth, and the whole conversation."""
+    record = found.record
+    return {
+        "score": by_task(found.answer, sample)["accuracy"],
+        "frames": record.frames,
+        "seconds": list(record.seconds),
+        "turns": list(record.turns),
+        "counters": record.counters,
+        "verified": record.verified,
     }
-    if len(records) > 1:
-        found["conversations"] = [list(each.turns) for each in records]
-    return found
 
 
 def extra_items(

@@ -219,7 +219,8 @@ def test_frames_that_do_not_fit_are_not_shown(build, clock_video):
         shown = [turn for turn in record.turns if "seconds" in turn]
         assert len(shown) == record.frames
         found.append((record.counters["dropped_results"], bool(record.answer)))
-        assert found[-1][1] or record.counters["overflow"]
+        # without room for all of an answer its turn is cut off, which is none
+        assert found[-1][1] or record.counters["overflow"] or record.counters["malformed"]
     assert (1, True) in found, "taken back, and answered from what was seen before"
     assert (1, False) in found, "no room for an answer either"
 

@@ -16,7 +16,6 @@ from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_failures as failures
 from temporal_plugin.integrations.lmms_eval_search_model import TemporalSearch
 from temporal_plugin.integrations.lmms_eval_search_record import Record
-from temporal_plugin.integrations.lmms_eval_search_settings import LoopSettings
 from temporal_plugin.integrations.lmms_eval_searched import extra_items, process_results
 from temporal_plugin.video.errors import VideoError
 
@@ -318,21 +317,6 @@ def test_a_video_that_breaks_in_the_search_fails_its_question(build, clock_video
 def test_answers_of_another_model_class_are_refused(clock_video):
     with pytest.raises(ValueError, match="needs --model temporal_search"):
         process_results(document(sample_of(clock_video)), [GOLD])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [
-        ({"search": "maybe"}, "search is 'maybe'; allowed: true, uniform"),
-        ({"preview": "x"}, "preview is 'x'"),
-        ({"turns": 1}, "turns is 1"),
-        ({"uniform_frames": 0}, "uniform_frames is 0"),
-        ({"frame_max_tokens": 0}, "sampling.max_tokens is 0"),
-    ],
-)
-def test_wrong_settings(arguments, problem):
-    with pytest.raises(ValueError, match=problem):
-        LoopSettings(**arguments)
 
 
 def test_a_search_needs_its_encoder_before_the_model_is_loaded(tmp_path):

@@ -46,6 +46,7 @@ def process_results(doc: Mapping[str, str], results: Sequence[Any]) -> dict[str,
     said = [each.answer for each in records]
     details = docs.details_of(doc, sample, said, [each.answer for each in found], failed)
     details["predicted_seconds"] = list(records[0].seconds)
+    details["counters"] = records[0].counters
     details["tries"] = [] if failed is not None else [_try(each, sample) for each in found]
     items[kind.details] |= details
     return items

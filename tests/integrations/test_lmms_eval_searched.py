@@ -78,6 +78,7 @@ def test_the_truth_scores_the_maximum(kind, task, clock_video):
         assert joint == 1.0
     (found,) = items["accuracy"]["tries"]
     assert (found["score"], found["frames"], found["seconds"]) == (1.0, 2, [1.5, 6.0])
+    assert items["accuracy"]["counters"] == found["counters"] == {"searches": 1.0}
 
 
 def test_one_that_never_looked_is_right_and_found_nothing(clock_video):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -10,6 +11,7 @@ from temporal_plugin import answers, prompts
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations import lmms_eval_captions as captions
 from temporal_plugin.integrations import lmms_eval_docs as docs
+from temporal_plugin.integrations.lmms_eval_config import model_arguments
 from temporal_plugin.integrations.lmms_eval_failures import RequestFailed
 from temporal_plugin.integrations.lmms_eval_kinds import KINDS, by_task
 from temporal_plugin.integrations.lmms_eval_search_record import Record, Searched
@@ -25,6 +27,33 @@ BRIEF_PROMPTS = {
 COMPLETENESS, CONSISTENCY = "completeness", "consistency"
 CONSISTENCY_SETTING = "TEMPORAL_PLUGIN_SEARCH_CONSISTENCY"
 """Environment variable; "1" adds the metric `consistency` to the search tasks of the run."""
+
+
+SEARCH_MODEL = "temporal_search"
+"""The model class whose answers are records of searches."""
+
+
+def optional_metrics(args: Any, task: str) -> list[str]:
+    """The metrics that a command asks for beside those of a search task's kind.
+
+    Args:
+        args: the command as lmms-eval parsed it; None where it is called from Python.
+
+    Raises:
+        ValueError: the model class is not `temporal_search`, or a judge is needed and missing.
+    """
+    if args is not None and getattr(args, "model", SEARCH_MODEL) != SEARCH_MODEL:
+        raise ValueError(
+            f"{task} scores searches, and --model {args.model} does not search; use --model "
+            f"{SEARCH_MODEL}, or the tasks without a search loop (docs/tasks.md)"
+        )
+    found = []
+    if str(model_arguments(args).get(COMPLETENESS, "")).lower() in ("true", "1"):
+        found.append(COMPLETENESS)
+    if os.environ.get(CONSISTENCY_SETTING) == "1":
+        captions.require_judge(f"{task} with {CONSISTENCY_SETTING}=1")
+        found.append(CONSISTENCY)
+    return found
 
 
 def process_results(doc: Mapping[str, str], results: Sequence[Any]) -> dict[str, dict]:

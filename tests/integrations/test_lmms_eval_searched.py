@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+pytest.importorskip("lmms_eval")
+
 from temporal_plugin.annotations import Sample
 from temporal_plugin.annotations.gold import gold_answer
 from temporal_plugin.curation.search_filter import from_log
@@ -212,3 +214,20 @@ def test_turns_and_times_without_pictures():
         {"role": "user", "text": "now"},
     ]
     assert times_of([[3.0, 1.0], [1.0]]) == (1.0, 3.0) and times_of([]) == ()
+
+
+def test_what_a_command_asks_for_besides(monkeypatch):
+    def asked(**arguments):
+        return searched.optional_metrics(SimpleNamespace(**arguments), "t")
+
+    assert searched.optional_metrics(None, "t") == []
+    assert asked(model="temporal_search", model_args="pretrained=x") == []
+    assert asked(model="temporal_search", model_args="completeness=true") == ["completeness"]
+    assert asked(model="temporal_search", model_args={"completeness": True}) == ["completeness"]
+    with pytest.raises(ValueError, match="t scores searches, and --model vllm does not search"):
+        asked(model="vllm")
+    monkeypatch.setenv(searched.CONSISTENCY_SETTING, "1")
+    assert asked(model="temporal_search") == ["consistency"]
+    monkeypatch.setattr(captions, "judge", lambda: None)
+    with pytest.raises(ValueError, match="SEARCH_CONSISTENCY=1: it has open answers"):
+        asked(model="temporal_search")

@@ -12,6 +12,7 @@ import typer
 from temporal_plugin import (
     curate_command,
     frames_command,
+    search_command,
     search_filter_command,
     traces_command,
 )
@@ -35,6 +36,8 @@ curate_command.app.command("search-filter", epilog=search_filter_command.EXAMPLE
     search_filter_command.search_filter
 )
 data_app.command("traces", epilog=traces_command.EXAMPLE)(traces_command.traces)
+frames_command.app.command("embed", epilog=search_command.EMBED_EXAMPLE)(search_command.embed)
+app.command("search", epilog=search_command.SEARCH_EXAMPLE)(search_command.search)
 app.command("demo", epilog=command.EXAMPLE)(command.demo)
 app.command("doctor", epilog=doctor_command.EXAMPLE)(doctor_command.doctor)
 app.command("report", epilog=report_command.EXAMPLE)(report_command.report)

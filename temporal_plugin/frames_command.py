@@ -103,7 +103,7 @@ def verify(store: Store, as_json: AsJson = False) -> None:
     """
     with errors(as_json):
         folder = _existing(store)
-        with _bar("checking entries", not as_json) as advance:
+        with progress_bar("checking entries", not as_json) as advance:
             found = folder.verify(lambda done, total: advance(done, total))
     _show(asdict(found), as_json)
     raise typer.Exit(1 if found.damaged else 0)
@@ -186,7 +186,7 @@ def _run(store: FrameStore, jobs: list[Job], workers: int, ray: bool, *, show: b
 
     results = []
     with (
-        _bar("decoding videos", show) as advance,
+        progress_bar("decoding videos", show) as advance,
         closing(build(store, jobs, workers=workers, ray=ray)) as running,
     ):
         for done in running:
@@ -253,7 +253,7 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
 
 
 @contextmanager
-def _bar(title: str, show: bool) -> Iterator[Any]:
+def progress_bar(title: str, show: bool) -> Iterator[Any]:
     """advance(done, total) of a progress bar on standard error, drawn on a terminal only."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn

@@ -20,9 +20,7 @@ def in_this_process(monkeypatch):
     """Build without worker processes, which take seconds to start."""
     from temporal_plugin.video.frame_store import build
 
-    monkeypatch.setattr(
-        build, "_in_processes", lambda store, jobs, _: (build.build_one(store, job) for job in jobs)
-    )
+    monkeypatch.setattr(build, "in_processes", lambda work, jobs, _: (work(job) for job in jobs))
 
 
 @pytest.fixture

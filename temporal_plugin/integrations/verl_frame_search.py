@@ -156,7 +156,7 @@ class RayClient:
             self.counts["timeouts"] += 1
             raise SearchUnavailable(
                 f"no frames of {arguments[0]} after {self.settings.call_seconds:g} s "
-                "(search.call_seconds); embed the videos ahead with `temporal-plugin search embed`"
+                "(search.call_seconds); embed the videos ahead with `temporal-plugin frames embed`"
             ) from error
         finally:
             self._busy[number] -= 1

@@ -66,7 +66,7 @@ def test_what_is_there_is_skipped_without_any_worker(tmp_path, jobs, monkeypatch
     store = FrameStore(tmp_path / "store")
     for job in jobs[:3]:
         build.build_one(store, job)
-    monkeypatch.setattr(build, "_in_processes", None)
+    monkeypatch.setattr(build, "in_processes", None)
     assert states(build.build(store, jobs[:3])) == {"there": 3}
 
 

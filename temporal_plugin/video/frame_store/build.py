@@ -80,7 +80,8 @@ def build(
             missing.append(job)
     if not missing:
         return
-    for done in _on_ray(store, missing) if ray else _in_processes(store, missing, workers):
+    work = partial(build_one, store)
+    for done in _on_ray(store, missing) if ray else in_processes(work, missing, workers):
         yield done
         if done.state == "unwritable":
             return
@@ -122,16 +123,23 @@ def is_there(store: FrameStore, job: Job) -> bool:
         return False  # no such video: `load` says what is wrong with it
 
 
-def _in_processes(store: FrameStore, jobs: list[Job], workers: int) -> Iterator[Done]:
+def in_processes(work: Callable[[Job], Done], jobs: Iterable[Job], workers: int) -> Iterator[Done]:
+    """What `work` says of every job, as they end; a job that ends its process fails alone.
+
+    Args:
+        work: never raises for what is wrong with a video; can be pickled.
+        jobs: what to do.
+        workers: processes on this machine (spawned, never forked).
+    """
     suspects: list[Job] = []
-    for job, done in _whatever_dies(store, jobs, workers, AHEAD * workers):
+    for job, done in _whatever_dies(work, jobs, workers, AHEAD * workers):
         if done is None:
             suspects.append(job)  # one of those that were handed out when a worker ended
         else:
             yield done
     if suspects:
         logger.warning("a worker process ended; %d videos are tried one by one", len(suspects))
-    for job, done in _whatever_dies(store, suspects, workers=1, ahead=1):
+    for job, done in _whatever_dies(work, suspects, workers=1, ahead=1):
         yield done or _ended(job)
 
 
@@ -141,20 +149,20 @@ def _ended(job: Job) -> Done:
 
 
 def _whatever_dies(
-    store: FrameStore, jobs: Iterable[Job], workers: int, ahead: int
+    work: Callable[[Job], Done], jobs: Iterable[Job], workers: int, ahead: int
 ) -> Iterator[tuple[Job, Done | None]]:
     """(job, what became of it), None for the up to `ahead` jobs that were out at a crash."""
     left = iter(jobs)
     while True:
         try:
-            yield from _pooled(store, left, workers, ahead)
+            yield from _pooled(work, left, workers, ahead)
         except BrokenProcessPool:
             continue  # each crash uses up a job at least, so this ends
         return
 
 
 def _pooled(
-    store: FrameStore, jobs: Iterator[Job], workers: int, ahead: int
+    work: Callable[[Job], Done], jobs: Iterator[Job], workers: int, ahead: int
 ) -> Iterator[tuple[Job, Done | None]]:
     """As `_whatever_dies`, but raises BrokenProcessPool after the first crash."""
     context = multiprocessing.get_context("spawn")  # a fork would copy a decoder's locks
@@ -168,7 +176,7 @@ def _pooled(
                 if job is None:
                     break
                 try:
-                    running[pool.submit(build_one, store, job)] = job
+                    running[pool.submit(work, job)] = job
                 except BrokenProcessPool as error:
                     broken = error
                     yield job, None

@@ -67,16 +67,26 @@ def choose(
     found.not_asked = sorted(known - asked.keys())
     found.not_in_data = sorted(asked.keys() - known)
     for sample in samples:
-        good = []
-        for search in asked.get(sample.id, ()):
-            rule = _fault(search, solved_above, min_searches)
-            good.append(search) if rule is None else _count(found, rule)
-        good.sort(key=lambda search: len(search["turns"]))
-        _count(found, OTHERS_ARE_SHORTER, len(good[per_sample:]))
-        found.traces += [
-            _trace(sample, search, number) for number, search in enumerate(good[:per_sample])
-        ]
+        try:
+            good = _good(found, asked.get(sample.id, ()), solved_above, min_searches)
+            _count(found, OTHERS_ARE_SHORTER, len(good[per_sample:]))
+            found.traces += [
+                _trace(sample, search, number) for number, search in enumerate(good[:per_sample])
+            ]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"{sample.id!r}: a try is no search of ours ({error!r})") from error
     return found
+
+
+def _good(
+    found: Chosen, tries: Sequence[Mapping[str, Any]], solved_above: float, min_searches: int
+) -> list[Mapping[str, Any]]:
+    """The searches worth copying, those with few turns first; the others are counted."""
+    good = []
+    for search in tries:
+        rule = _fault(search, solved_above, min_searches)
+        good.append(search) if rule is None else _count(found, rule)
+    return sorted(good, key=lambda search: len(search["turns"]))
 
 
 def _fault(search: Mapping[str, Any], solved_above: float, min_searches: int) -> str | None:

@@ -140,6 +140,14 @@ def test_settings_out_of_range(wrong):
         choose([{"id": "a"}], [])
 
 
+@pytest.mark.parametrize(
+    "odd", ["x", {}, {"score": "1"}, {"score": 1.0}, {**search_try(), "turns": [{}]}, None]
+)
+def test_tries_that_are_no_searches(odd):
+    with pytest.raises(ValueError, match="'a': a try is no search of ours"):
+        choose([{"id": "a", "tries": [odd]}], samples("a"))
+
+
 def test_command(tmp_path):
     line = {"doc_id": 0, "accuracy": {"score": 1.0, "video": "v", "id": "a",
             "tries": [search_try()]}}  # fmt: skip

@@ -4,6 +4,8 @@ import json
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from temporal_plugin.annotations import load_samples
@@ -65,6 +67,28 @@ def test_every_rule():
     # nothing is counted twice and nothing is lost
     parts = [*found.ids, *found.missing, *(id for ids in found.dropped.values() for id in ids)]
     assert sorted(parts) == sorted(IDS)
+
+
+TRY = st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 70))
+LOG = st.dictionaries(
+    st.sampled_from("abcdef"), st.tuples(st.lists(TRY, min_size=1, max_size=3), st.booleans())
+)
+
+
+@given(LOG, LOG, st.sets(st.sampled_from("abcdefgh"), min_size=1), st.integers(1, 70))
+def test_every_sample_stands_in_one_place(uniform, search, ids, most):
+    logs = [
+        from_log([row(id, *tries, failed=failed) for id, (tries, failed) in log.items()])
+        for log in (uniform, search)
+    ]
+    if not ids & set(uniform):
+        return
+    found = search_filter(sorted(ids), *logs, max_frames=most)
+    places = [*found.ids, *found.missing, *(id for group in found.dropped.values() for id in group)]
+    assert sorted(places) == sorted(ids)
+    for id in found.ids:
+        assert max(score for score, _ in uniform[id][0]) <= 0.5
+        assert any(score > 0.5 and frames <= most for score, frames in search[id][0])
 
 
 def test_the_first_stage_alone():

@@ -28,7 +28,8 @@ EXAMPLE = """Example, the second run asking only what the first leaves:
     --log_samples --model_args pretrained=MODEL,encoder=ENCODER,store=STORE
   temporal-plugin curate search-filter all.yaml --uniform easy --search tries --out kept.jsonl
 """
-UNIFORM_TASK, SEARCH_TASK = "curate_uniform", "curate_search"
+UNIFORM_TASKS = ("curate_uniform", "curate_uniform_think")
+SEARCH_TASKS = ("curate_search", "curate_search_think")
 
 
 def search_filter(
@@ -61,8 +62,8 @@ def search_filter(
         from temporal_plugin.curation import search_filter as rules
 
         samples = {sample.id: sample for sample in load_samples(data)}
-        easy = _asked(uniform, UNIFORM_TASK)
-        tries = _asked(search, SEARCH_TASK) if search else None
+        easy = _asked(uniform, UNIFORM_TASKS)
+        tries = _asked(search, SEARCH_TASKS) if search else None
         found = rules.search_filter(
             list(samples), easy, tries, solved_above=solved_above, max_frames=max_frames
         )
@@ -74,11 +75,11 @@ def search_filter(
     _show({"ok": True, "samples": len(samples), **report, "out": str(out)}, as_json)
 
 
-def _asked(places: list[Path], task: str) -> Asked:
+def _asked(places: list[Path], tasks: tuple[str, ...]) -> Asked:
     from temporal_plugin.curation.search_filter import from_log
     from temporal_plugin.integrations.lmms_eval_curation import log_files, read_logs
 
-    return from_log(read_logs(log_files(places, task)))
+    return from_log(read_logs(log_files(places, tasks=tasks)))
 
 
 def _marked(sample: Sample, tries: Asked | None, above: float, max_frames: int) -> Sample:

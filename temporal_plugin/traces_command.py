@@ -13,7 +13,7 @@ from temporal_plugin.command_errors import errors
 EXAMPLE = """Example: temporal-plugin data traces tries --data kept.jsonl --out traces.jsonl; then
 train with verl's SFT trainer, data.train_files=traces.jsonl and
 data.custom_cls.path=pkg://temporal_plugin.integrations.verl_sft_traces"""
-TASK = "curate_search"
+TASKS = ("curate_search", "curate_search_think")
 
 
 def traces(
@@ -22,7 +22,9 @@ def traces(
     ],
     data: Annotated[Path, typer.Option(help="The samples that were asked (.yaml or .jsonl).")],
     out: Annotated[Path, typer.Option(help="The JSONL of traces to write; it holds no pixels.")],
-    task: Annotated[str, typer.Option(help="Whose logs of a folder are read.")] = TASK,
+    task: Annotated[
+        str | None, typer.Option(help="Whose logs of a folder are read [curate_search].")
+    ] = None,
     solved_above: Annotated[float, typer.Option(help="Keep searches that score above this.")] = 0.5,
     min_searches: Annotated[int, typer.Option(help="Keep those that looked so often.")] = 1,
     per_sample: Annotated[int, typer.Option(help="At most so many of a sample, shortest.")] = 1,
@@ -38,7 +40,7 @@ def traces(
         from temporal_plugin.integrations.lmms_eval_curation import log_files, read_logs
         from temporal_plugin.search.trace_choice import choose
 
-        files = log_files(results, task)
+        files = log_files(results, task, TASKS)
         found = choose(
             read_logs(files),
             load_samples(data),

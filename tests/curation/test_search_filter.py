@@ -205,6 +205,17 @@ def test_command_from_logs_to_samples(tmp_path, data):
     assert kept[1].extra["searched"] == {"solved": 1, "tries": 2}
 
 
+def test_command_reads_the_logs_of_thinking_runs_too(tmp_path, data):
+    easy = write_log(tmp_path / "easy", "curate_uniform_think", UNIFORM)
+    tries = write_log(tmp_path / "tries", "curate_search_think", SEARCH)
+    out = tmp_path / "kept.jsonl"
+    found = run(data, "--uniform", easy, "--search", tries, "--out", out)
+    assert found.exit_code == 0, found.output
+    write_log(tries, "curate_search", SEARCH)
+    mixed = run(data, "--uniform", easy, "--search", tries, "--out", out)
+    assert mixed.exit_code == 1 and "logs of several tasks" in mixed.output
+
+
 def test_command_says_what_is_wrong(tmp_path, data):
     easy = write_log(tmp_path / "easy", "curate_uniform", [row(id, (1.0, 4)) for id in IDS])
     nothing = run(data, "--uniform", easy, "--out", tmp_path / "out.jsonl")

@@ -103,7 +103,7 @@ def test_search_says_when(run, scenes_video, encoder, tmp_path):
     assert EmbeddingStore(tmp_path / "store").has(scenes_video, encoder.fingerprint, 2.0)
     text = run("search", scenes_video, "a red square", "--start", 2, "--end", 9.5, "--count", 4)
     times = ", ".join(f"{seconds:.1f}" for seconds in report["seconds"])
-    assert text.output.splitlines()[-1] == f"4 frames (dpp) at {times} s"
+    assert text.stdout.splitlines()[-1] == f"4 frames (dpp) at {times} s"
 
 
 @pytest.mark.parametrize("method", ["dpp", "uniform"])

@@ -23,6 +23,7 @@ COMMANDS = {
     "pip install 'temporal-plugin[": "test_extras_exist",
     "temporal-plugin doctor": "test_doctor, test_doctor.py",
     "export TEMPORAL_PLUGIN_FRAME_STORE=frames": "test_data_check",
+    "export TEMPORAL_PLUGIN_JUDGE_URL=": "integrations/test_verl_search_reward.py",
     "temporal-plugin frames": "test_data_check",
     "temporal-plugin data check charades.yaml": "test_data_check",
     "temporal-plugin data export charades.yaml": "test_data_check",

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import datasets
 import torch
+from omegaconf import OmegaConf
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from temporal_plugin import answers, prompts
@@ -29,6 +30,7 @@ from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations.shared_videos import SharedTasks, VideoName
 from temporal_plugin.integrations.verl_plugin import AGENT_LOOP, SEARCH_LOOP
 from temporal_plugin.resources import located
+from temporal_plugin.search.rollout_settings import RolloutSettings
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
 from temporal_plugin.video.reorder import ORDERS, reordered
@@ -61,10 +63,21 @@ class TemporalDataset(RLHFDataset):
             samples = self._drop_overlong(samples)
         if not samples:
             raise ValueError(f"no sample is left in {list(self.data_files)}: see the log above")
+        self._check_tasks({sample.task for sample in samples})
         self.dataframe = datasets.Dataset.from_dict(
             {"sample": [json.dumps(sample.to_dict()) for sample in samples]}
         )
         logger.info("%d samples from %s", len(samples), list(self.data_files))
+
+    def _check_tasks(self, tasks: set[str]) -> None:
+        """Fail before a model loads where a task has no template, or the search is set wrong."""
+        settings = temporal_settings(self.config)
+        for task in sorted(tasks):
+            prompt_of(settings, task)
+        if settings["search"] is not None:
+            found = search_settings(self.config)
+            for task in sorted(tasks if found.verify else ()):
+                found.verify.prompt_for(task)
 
     def _drop_overlong(self, samples: list[Sample]) -> list[Sample]:
         """In the place of verl's `maybe_filter_out_long_prompts`, which decodes every video."""
@@ -145,6 +158,26 @@ def temporal_settings(config: Mapping) -> dict:
             f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"
         )
     return settings
+
+
+def search_settings(config: Mapping) -> RolloutSettings:
+    """`data.temporal.search`, checked.
+
+    Raises:
+        ValueError: it is not set, or holds something wrong.
+    """
+    settings = temporal_settings(config)
+    given = settings["search"]
+    if given is None:
+        raise ValueError("the agent loop temporal_search needs data.temporal.search")
+    if settings["shuffle_consistency"] is not None:
+        raise ValueError(
+            "data.temporal.shuffle_consistency and data.temporal.search are both set; a search has "
+            "no second answer on reordered frames: take one of them out"
+        )
+    if OmegaConf.is_config(given):
+        given = OmegaConf.to_container(given, resolve=True)
+    return RolloutSettings.from_mapping(given, tokens=config.get("max_response_length"))
 
 
 def prompt_of(settings: Mapping, task: str) -> prompts.Prompt:

@@ -13,13 +13,16 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import OmegaConf
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.utils.profiler import simple_timer
 
 from temporal_plugin import answers
 from temporal_plugin.integrations.verl_agent_loop import TemporalAgentLoop
-from temporal_plugin.integrations.verl_dataset import temporal_settings, video_entries
+from temporal_plugin.integrations.verl_dataset import (
+    search_settings,
+    temporal_settings,
+    video_entries,
+)
 from temporal_plugin.integrations.verl_frame_search import frame_search
 from temporal_plugin.integrations.verl_rollout_seed import seeded
 from temporal_plugin.integrations.verl_search_turns import Asking, Tokens
@@ -42,7 +45,7 @@ class TemporalSearchLoop(TemporalAgentLoop):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.search = search_settings(self.data_config, self.response_length)
+        self.search = search_settings(self.data_config)
         self._end_id = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
     async def run(self, sampling_params: dict[str, Any], **kwargs) -> AgentLoopOutput:
@@ -171,20 +174,6 @@ class TemporalSearchLoop(TemporalAgentLoop):
             metrics=ask.metrics,
             extra_fields=ask.extra_fields | {SEARCH: found, "turn_scores": [], "tool_rewards": []},
         )
-
-
-def search_settings(data_config: Mapping, response_length: int) -> RolloutSettings:
-    """`data.temporal.search`, checked.
-
-    Raises:
-        ValueError: it is not set, or holds something wrong.
-    """
-    given = temporal_settings(data_config)["search"]
-    if given is None:
-        raise ValueError("the agent loop temporal_search needs data.temporal.search")
-    if OmegaConf.is_config(given):
-        given = OmegaConf.to_container(given, resolve=True)
-    return RolloutSettings.from_mapping(given, tokens=response_length)
 
 
 def search_client(settings: RolloutSettings, patch_size: int) -> SearchClient:

@@ -65,7 +65,7 @@ class InputReader:
             model=model,
             dtype="float32",  # another one would round the pixels before they can be compared
             enforce_eager=True,
-            limit_mm_per_prompt={"image": 0, "video": 1},
+            limit_mm_per_prompt={"image": 64, "video": 1},
             mm_processor_cache_gb=0,  # of a video seen before only the engine has the inputs
             **settings,
         ).create_engine_config()

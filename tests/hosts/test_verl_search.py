@@ -11,12 +11,14 @@ import torch
 pytest.importorskip("verl")
 
 from verl.workers.rollout.replica import TokenOutput
+from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
 
 from temporal_plugin.integrations import verl_search_loop
 from temporal_plugin.integrations.verl_agent_manager import TemporalAgentLoopWorker
 from temporal_plugin.integrations.verl_config import compose
-from temporal_plugin.integrations.verl_dataset import TemporalDataset
+from temporal_plugin.integrations.verl_dataset import TemporalDataset, search_settings
 from temporal_plugin.integrations.verl_lone_worker import LoneWorker
+from temporal_plugin.integrations.verl_search_turns import Tokens
 from temporal_plugin.search.client import SearchUnavailable
 from temporal_plugin.search.conversation import COUNTERS
 from temporal_plugin.search.frame_search import SearchError
@@ -56,6 +58,10 @@ def call(**arguments) -> str:
     given = {"query": "red", "num_frames": 2, **arguments}
     body = json.dumps({"name": "seek_video_frames", "arguments": given})
     return f"<think>hm</think><tool_call>{body}</tool_call>"
+
+
+#: what does not depend on the family
+ONE_FAMILY = pytest.mark.parametrize("config", ["qwen2_5_vl"], indirect=True)
 
 
 class Scripted(LoneWorker):
@@ -248,6 +254,88 @@ def test_positions_are_those_of_the_model(config, row):
     assert torch.equal(positions[0], torch.arange(ids.shape[1]))
 
 
+def test_vllm_makes_the_same_of_it(config, row):
+    """The path of a GPU run: verl's server sends one placeholder per video and picture."""
+    pytest.importorskip("vllm")
+    from vllm import SamplingParams
+
+    from temporal_plugin.integrations.verl_agent_loop import collapse_videos
+    from temporal_plugin.integrations.vllm_inputs import PROCESSOR_SETTINGS, InputReader
+
+    worker, (rollout,) = rolled(config, row, [call(), call(start_time=4), ANSWER, GLIMPSE])
+    processor, (*_, last, _) = worker.worker.processor, worker.requests
+    ids, token = last["ids"], worker.worker.tokenizer.convert_tokens_to_ids
+    if type(processor).__name__ == "Qwen3VLProcessor":
+        ends = token("<|vision_start|>"), token("<|vision_end|>")
+        ids = collapse_videos(ids, *ends, processor.video_token_id)
+    reader = InputReader(str(config.actor_rollout_ref.model.path))
+    prompt = {
+        "prompt_token_ids": qwen2_5_vl_dedup_image_tokens(ids, processor),
+        "multi_modal_data": {"image": last["image_data"], "video": last["video_data"]},
+        "mm_processor_kwargs": dict(PROCESSOR_SETTINGS),
+    }
+    request = reader.processor.process_inputs(
+        "0", prompt, SamplingParams(max_tokens=1), ("generate",)
+    )
+    assert list(request.prompt_token_ids) == last["ids"]
+    positions, _ = reader.model.get_mrope_input_positions(
+        request.prompt_token_ids, request.mm_features
+    )
+    assert torch.equal(positions, rollout["position_ids"][1:, : len(last["ids"])])
+
+
+def log_probs_of(model, rollout, **changed) -> torch.Tensor:
+    """What the model gives the response's tokens, on the trainer's inputs [response]."""
+    inputs = {**rollout["multi_modal_inputs"], **changed}
+    inputs.pop("images_seqlens", None)
+    ids = rollout["input_ids"][None]
+    types = torch.zeros_like(ids)
+    types[ids == model.config.image_token_id] = 1
+    types[ids == model.config.video_token_id] = 2
+    with torch.inference_mode():
+        logits = model(input_ids=ids, mm_token_type_ids=types, **inputs).logits[0]
+    chosen = torch.log_softmax(logits.float(), -1)[:-1].gather(1, ids[0, 1:, None])[:, 0]
+    return chosen[-len(rollout["responses"]) :]
+
+
+def test_the_policy_that_learns_sees_the_searched_frames(config, row, monkeypatch):
+    """Really sampled tokens, led to a tool call: the same log-probabilities, and other ones
+    from the second turn on where the searched frames are painted black."""
+    import scripted_rollout
+    from transformers import AutoModelForImageTextToText
+
+    from temporal_plugin.integrations import transformers_generate
+    from temporal_plugin.integrations.verl_transformers_rollout import TransformersServer
+
+    path = str(config.actor_rollout_ref.model.path)
+    led = call(num_frames=3).replace("hm", "*"), ANSWER.replace("red", "*")
+    monkeypatch.setattr(scripted_rollout, "SCRIPT", {"turns": {"red": led}, "verify": ["*."]})
+    monkeypatch.setattr(transformers_generate, "_draws", transformers_generate._draws)
+    generator = transformers_generate.BatchGenerator
+    monkeypatch.setattr(generator, "generate", generator.generate)
+    scripted_rollout.lead(transformers_generate)
+    worker = LoneWorker(config, "", TemporalAgentLoopWorker)
+    server = TransformersServer(config.actor_rollout_ref.rollout, config.actor_rollout_ref.model)
+    monkeypatch.setattr(worker, "generate", server.generate)
+    rollouts = worker.run(row, 2)
+    model = AutoModelForImageTextToText.from_pretrained(path).eval()
+    sampled = set()
+    for rollout in rollouts:
+        assert search_of(rollout)["counters"]["searches"] == 1
+        assert search_of(rollout)["verified"] is not None
+        mask = rollout["response_mask"].bool()
+        found, told = log_probs_of(model, rollout), rollout["rollout_log_probs"]
+        assert (found - told)[mask].abs().max() < 1e-4
+        pixels = rollout["multi_modal_inputs"]["pixel_values"]
+        blind = log_probs_of(model, rollout, pixel_values=torch.zeros_like(pixels))
+        first = int((~mask).nonzero()[0])  # where the first turn ends
+        assert torch.allclose(found[:first], blind[:first], atol=1e-5)
+        assert (found - blind)[first:][mask[first:]].abs().max() > 1e-3
+        sampled.add(tuple(rollout["responses"].tolist()))
+    assert len(sampled) == 2, "each rollout draws its own tokens"
+
+
+@ONE_FAMILY
 def test_what_the_reward_gets(config, row):
     _, (rollout,) = rolled(config, row, [call(), ANSWER, GLIMPSE])
     found = search_of(rollout)
@@ -259,6 +347,7 @@ def test_what_the_reward_gets(config, row):
     assert found["counters"]["frames"] == 2
 
 
+@ONE_FAMILY
 def test_who_never_searched_is_not_asked_again(config, row):
     worker, (rollout,) = rolled(config, row, [ANSWER])
     assert len(worker.requests) == 1
@@ -267,6 +356,7 @@ def test_who_never_searched_is_not_asked_again(config, row):
     assert rollout["response_mask"].all()
 
 
+@ONE_FAMILY
 def test_without_verification(config, row):
     config = config.copy()
     config.data.temporal.search = {**config.data.temporal.search, "verify": None}
@@ -281,6 +371,7 @@ def limited(config, **limits):
     return config
 
 
+@ONE_FAMILY
 def test_the_last_turn_is_forced(config, row):
     worker, (rollout,) = rolled(limited(config, turns=3), row, [call(), call(), call()])
     assert len(worker.requests) == 3
@@ -290,6 +381,7 @@ def test_the_last_turn_is_forced(config, row):
     assert "cannot search any more" in worker.worker.tokenizer.decode(rollout["responses"])
 
 
+@ONE_FAMILY
 def test_a_turn_that_is_cut_off_is_closed_without_teaching_it(config, row):
     turns = ["<think>" + "so " * 500, ANSWER]
     worker, (rollout,) = rolled(limited(config, tokens_per_turn=64), row, turns)
@@ -300,6 +392,7 @@ def test_a_turn_that_is_cut_off_is_closed_without_teaching_it(config, row):
     assert (counters["malformed"], counters["retries"], counters["answered"]) == (1, 1, 1)
 
 
+@ONE_FAMILY
 @pytest.mark.parametrize(("spare", "overflows"), [(20, True), (400, False)])
 def test_the_response_never_exceeds_its_length(config, row, spare, overflows):
     """After a call the frames do not fit any more, or not even the request to answer."""
@@ -333,6 +426,7 @@ class Broken:
         raise self.error
 
 
+@ONE_FAMILY
 @pytest.mark.parametrize(
     ("error", "counter", "says"),
     [
@@ -359,6 +453,7 @@ def test_a_search_that_fails_does_not_end_the_rollout(
     assert says in worker.worker.tokenizer.decode(rollout["responses"])
 
 
+@ONE_FAMILY
 def test_a_mistake_of_ours_is_not_hidden(config, row, monkeypatch):
     monkeypatch.setattr(verl_search_loop, "search_client", lambda *_: Broken(KeyError("bug")))
     with pytest.raises(RuntimeError, match="1 of 1 rollouts failed"):
@@ -388,6 +483,7 @@ def test_a_group_searches_at_the_same_time(config, row, monkeypatch):
     assert all(torch.equal(first, other["input_ids"]) for other in rollouts)
 
 
+@ONE_FAMILY
 def test_a_bad_preview_is_skipped_and_counted(config, row, write_video, tmp_path):
     path = write_video(tmp_path / "cut.mp4", np.zeros((40, 64, 64, 3), dtype=np.uint8))
     path.write_bytes(path.read_bytes()[:400])
@@ -400,6 +496,7 @@ def test_a_bad_preview_is_skipped_and_counted(config, row, write_video, tmp_path
     assert not rollout["response_mask"].any()
 
 
+@ONE_FAMILY
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -416,9 +513,53 @@ def test_wrong_settings_say_what_is_allowed(config, given, says):
     data = config.data.copy()
     data.temporal.search = given
     with pytest.raises(ValueError, match=says):
-        verl_search_loop.search_settings(data, 1000)
+        search_settings(data)
 
 
+@ONE_FAMILY
+def test_a_search_is_not_answered_on_reordered_frames(config):
+    data = config.data.copy()
+    data.temporal.shuffle_consistency = "reversed"
+    with pytest.raises(ValueError, match="both set"):
+        search_settings(data)
+
+
+@ONE_FAMILY
+@pytest.mark.parametrize("asked", ["prompt", "verify"])
+def test_a_dataset_whose_task_has_no_template_fails_at_once(config, clock_video, tmp_path, asked):
+    from verl.utils import hf_processor, hf_tokenizer
+
+    sample = {"id": "q", "task": "open", "video": str(clock_video), "query": "?", "answer": "x"}
+    if asked == "verify":
+        options = {"task": "grounded_choice", "options": ["a", "b"], "spans": [[1, 2]]}
+        sample |= {**options, "answer": "A"}
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps({**sample, "duration": 8.0}) + "\n")
+    data, model = config.data.copy(), config.actor_rollout_ref.model.path
+    if asked == "verify":
+        data.temporal.prompt = "search_choice"
+    with pytest.raises(ValueError, match=r"has templates for|has no template for the task"):
+        TemporalDataset([str(path)], hf_tokenizer(model), data, hf_processor(model))
+
+
+def test_tokens():
+    start = Tokens([1, 2], 2)
+    one = start.sampled([3, 4], [-0.5, -0.25])
+    two = one.given([5], ["picture"]).sampled([6], [-1.0])
+    assert start.ids == [1, 2], "a part that does not fit is let go of"
+    assert (two.ids, two.mask) == ([1, 2, 3, 4, 5, 6], [1, 1, 0, 1])
+    assert two.log_probs == [-0.5, -0.25, 0.0, -1.0]
+    assert two.images == ["picture"]
+    assert start.sampled([3], None).given([4], []).sampled([5], None).log_probs is None
+
+
+@pytest.mark.parametrize(("first", "second"), [([-1.0], None), (None, [-1.0])])
+def test_log_probabilities_of_some_turns_only(first, second):
+    with pytest.raises(ValueError, match="some turns"):
+        Tokens([1], 1).sampled([2], first).sampled([3], second)
+
+
+@ONE_FAMILY
 def test_a_task_without_a_template_is_an_error(config):
     from temporal_plugin.integrations.verl_dataset import prompt_of, temporal_settings
 

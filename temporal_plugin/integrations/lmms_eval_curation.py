@@ -42,7 +42,8 @@ def log_files(
         found |= named
     if len(set(found.values())) > 1:
         raise ValueError(
-            f"logs of several tasks: {', '.join(sorted(set(found.values())))}; choose with --task"
+            f"logs of several tasks: {', '.join(sorted(set(found.values())))}; "
+            "choose with --task, or name the logs themselves"
         )
     return sorted(found)
 

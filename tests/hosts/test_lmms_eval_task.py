@@ -1,6 +1,7 @@
 """The task classes inside lmms-eval: documents, requests, repeats, categories, prediction only."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +10,14 @@ pytest.importorskip("lmms_eval")
 from lmms_eval.api.metrics import bypass_agg  # noqa: F401, registers the metric
 
 from temporal_plugin.integrations import lmms_eval_failures as failures
-from temporal_plugin.integrations.lmms_eval_task import CLASSES, ChoiceTask, GroundingTask
+from temporal_plugin.integrations.lmms_eval_search_record import RECORD, Record
+from temporal_plugin.integrations.lmms_eval_task import (
+    CLASSES,
+    ChoiceTask,
+    GroundingTask,
+    SearchedAnyTask,
+    SearchedChoiceTask,
+)
 
 ROWS = [
     {"id": "1", "video": "a.mp4", "answer": "A", "length": "short"},
@@ -145,5 +153,62 @@ def test_a_task_can_bring_metrics_of_its_own(config):
 
 def test_every_class_has_its_kind():
     assert sorted(each.KIND for each in CLASSES.values()) == [
-        *("caption", "choice", "grounded_choice", "grounding", "moment", "reflection", "search")
+        *("caption", "choice", "grounded_choice", "grounding", "moment", "reflection"),
+        *("search", "search_any", "search_choice", "search_loop"),
     ]
+
+
+SEARCH_ARGS = SimpleNamespace(
+    model="temporal_search", model_args="completeness=true", force_simple=False
+)
+RIGHT = Record("<answer>A</answer>", (), (1.0,), 1, {}, "<answer>A</answer>").to_text()
+
+
+@pytest.mark.slow
+def test_optional_metrics_of_a_search_are_in_every_row(config):
+    task = SearchedChoiceTask(config)
+    task.args = SEARCH_ARGS
+    task.build_all_requests()
+    assert task.instances[0].args[2][RECORD] == 1
+    rows = answered(task, [RIGHT], [RIGHT], [""], [RIGHT])
+    assert all(set(row) == set(task.aggregation()) for row in rows)
+    scores = [row["completeness"]["score"] for row in rows]
+    assert scores == [1.0, 0.0, 0.0, 0.0]
+    assert task.aggregation()["completeness"]([row["completeness"] for row in rows]) == 0.25
+    assert task.higher_is_better()["completeness"]
+    again = SearchedChoiceTask(config)
+    again.args = SimpleNamespace(model="temporal_search", model_args="", force_simple=False)
+    again.build_all_requests(limit=1)
+    assert "completeness" not in again.aggregation()
+    (row,) = answered(again, [RIGHT])
+    assert set(row) == set(again.aggregation())
+
+
+@pytest.mark.slow
+def test_another_model_class_is_refused_before_it_is_asked(config):
+    task = SearchedChoiceTask(config)
+    task.args = SimpleNamespace(model="temporal_vllm", model_args="", force_simple=False)
+    with pytest.raises(ValueError, match="--model temporal_vllm does not search"):
+        task.build_all_requests()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["direct", "think"])
+def test_training_samples_are_asked_by_their_kind(config, tmp_path, style):
+    rows = [
+        {"id": "c", "task": "choice", "options": ["x", "y"], "answer": "A"},
+        {"id": "g", "task": "grounding", "spans": [[1, 2]]},
+    ]
+    lines = [{"video": "a.mp4", "query": "which?", "duration": 8.0, **row} for row in rows]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    source = {"format": "data_config", "annotations": "rows.jsonl"}
+    task = SearchedAnyTask({"task": "mine", "style": style, "dataset_kwargs": source})
+    names = (
+        ["search_choice", "search"] if style == "think" else ["search_brief_choice", "search_brief"]
+    )
+    assert [doc["prompt"] for doc in task.test_docs()] == names
+    task.build_all_requests()
+    event = Record("<answer>1 to 2</answer>", (), (), 0, {}).to_text()
+    rows = answered(task, [RIGHT], [event])
+    assert [row["accuracy"]["score"] for row in rows] == [1.0, 1.0]
+    assert [row["searched"]["score"] for row in rows] == [1.0, 0.0]

@@ -11,9 +11,10 @@ import dataclasses
 import json
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -133,11 +134,11 @@ def draw(settings: ClipSettings, events: list[Event], noise_seed: list[int]) -> 
         frames[number] = np.clip(light + texture + noise[number % 5], 0, 255)[..., None]
         for event in events:
             if event.start_seconds <= seconds < event.end_seconds:
-                _draw_event(frames[number], event, seconds)
+                draw_event(frames[number], event, seconds)
     return frames
 
 
-def _draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
+def draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
     """Draws the event's shape into a uint8 picture [H, W, 3] in place."""
     edge = picture.shape[0]
     progress = (seconds - event.start_seconds) / (event.end_seconds - event.start_seconds)
@@ -152,14 +153,21 @@ def _draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
     positions = (np.arange(edge) + 0.5) / edge
     y = ((positions - (event.lane + 0.5) / LANES) / radius)[:, None]
     x = ((positions - centre) / radius)[None, :]
-    if event.shape == "square":
-        inside = (abs(x) <= 0.9) & (abs(y) <= 0.9)
-    elif event.shape == "circle":
-        inside = x * x + y * y <= 1.0
-    else:
-        inside = (y <= 0.85) & (abs(x) <= (y + 1.0) / 1.85)
+    inside = _inside(event.shape, x, y)
     colour = np.asarray(COLOURS[event.colour])
     picture[inside] = strength * colour + (1 - strength) * picture[inside]
+
+
+def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Which pixels [H, W] belong to a shape; x [1, W] and y [H, 1] in units of its radius."""
+    if shape == "square":
+        return (abs(x) <= 0.9) & (abs(y) <= 0.9)
+    if shape == "circle":
+        return x * x + y * y <= 1.0
+    if shape == "cross":
+        wide, high = (abs(x) <= 0.95) & (abs(y) <= 0.3), (abs(x) <= 0.3) & (abs(y) <= 0.95)
+        return wide | high
+    return (y <= 0.85) & (abs(x) <= (y + 1.0) / 1.85)
 
 
 def write(
@@ -178,9 +186,30 @@ def write(
     Returns:
         Path of the JSONL file of each split.
     """
+    return write_splits(out, settings, seed, _write_clip, VERSION, progress=progress)
+
+
+def write_splits(
+    out: Path,
+    settings: Any,
+    seed: int,
+    write_clip: Callable[[Path, Any, int, str, int], list[dict]],
+    version: int,
+    *,
+    progress: bool = True,
+) -> dict[str, Path]:
+    """`write` for any kind of clip.
+
+    Args:
+        out, settings, seed, progress: as in `write`; settings are any dataclass with the number
+            of clips of each split.
+        write_clip: gets out, settings, seed, split and index, writes one file below
+            `<out>/videos` and returns its rows; it is called in two threads.
+        version: raised by the caller whenever `write_clip` changes what it writes.
+    """
     paths = {split: out / f"{split}.jsonl" for split in SPLITS}
     manifest = out / "manifest.json"
-    wanted = {"version": VERSION, "seed": seed, **dataclasses.asdict(settings)}
+    wanted = {"version": version, "seed": seed, **dataclasses.asdict(settings)}
     if manifest.exists() and json.loads(manifest.read_text("utf-8")) == wanted:
         logger.info("clips of these settings are there already: %s", out)
         return paths
@@ -189,7 +218,7 @@ def write(
     (out / "videos").mkdir(parents=True)
     numbers = [(split, i) for split in SPLITS for i in range(getattr(settings, split))]
     with ThreadPoolExecutor(2) as pool:
-        written = pool.map(lambda number: _write_clip(out, settings, seed, *number), numbers)
+        written = pool.map(lambda number: write_clip(out, settings, seed, *number), numbers)
         rows = list(_with_progress(written, len(numbers), progress))
     for split, path in paths.items():
         lines = [json.dumps(row) for pair in rows for row in pair if row["split"] == split]

@@ -1,0 +1,162 @@
+"""Every choice of the search demo, in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from temporal_plugin.demo.settings import FAMILIES, PATCH_SIZES
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchClipSettings:
+    """The minute-long clips.
+
+    Attributes:
+        train, validation, test: number of clips in each split; each has a question per event.
+        least_seconds, most_seconds: bounds of a clip's length.
+        event_seconds: how long an event may be visible; one of these is drawn for each.
+        events: events in a clip, each of another colour.
+        frames_per_second: frame rate of the files.
+        edge_pixels: width and height of the files.
+    """
+
+    train: int = 200
+    validation: int = 16
+    test: int = 64
+    least_seconds: int = 60
+    most_seconds: int = 90
+    event_seconds: tuple[float, ...] = (1.0, 1.5, 2.0)
+    events: int = 3
+    frames_per_second: int = 4
+    edge_pixels: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderSettings:
+    """The tiny dual encoder and its training."""
+
+    batches: int = 400
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchColdStartSettings:
+    """What the cold start shows and how long it lasts.
+
+    Its traces are poor on purpose: they teach the form of a call and of an answer, and to read a
+    shape where it is visible, and leave to GRPO when to search and what for.
+
+    Attributes:
+        search_share: share of the traces that search at all; the others answer at once.
+        right_colour_share: share of the searches that name the colour asked for; the others name
+            any other colour.
+        uniform_share: share of the rows that are no search but an answer from uniform frames, so
+            that the comparison is with a model that knows this form too.
+    """
+
+    batches: int = 400
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup_batches: int = 20
+    weight_decay: float = 0.01
+    search_share: float = 0.6
+    right_colour_share: float = 0.4
+    uniform_share: float = 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchGrpoSettings:
+    """The GRPO-CSV run; everything else is in the recipe.
+
+    Attributes:
+        evaluate_every: steps between two validations, each with a checkpoint.
+        overrides: further hydra overrides for `verl.trainer.main_ppo`.
+    """
+
+    steps: int = 30
+    prompts_per_step: int = 16
+    rollouts_per_prompt: int = 8
+    learning_rate: float = 3e-4
+    evaluate_every: int = 10
+    overrides: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchDemoSettings:
+    """Settings of one run.
+
+    Attributes:
+        out: folder of everything that is written.
+        threads: CPU threads of each process.
+        preview_frames: frames that the model sees before it searches.
+        searched_frames: frames that a search brings at most.
+
+    Raises:
+        ValueError: an unknown model family.
+    """
+
+    out: Path = Path("search_demo")
+    seed: int = 0
+    family: str = "qwen2_5_vl"
+    threads: int = 2
+    preview_frames: int = 4
+    searched_frames: int = 4
+    clips: SearchClipSettings = SearchClipSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    cold_start: SearchColdStartSettings = SearchColdStartSettings()
+    grpo: SearchGrpoSettings = SearchGrpoSettings()
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ValueError(f"model family {self.family!r} is unknown; use one of {FAMILIES}")
+        object.__setattr__(self, "out", Path(self.out).resolve())
+
+    @property
+    def patch_size(self) -> int:
+        """Edge in pixels of one vision patch."""
+        return PATCH_SIZES[self.family]
+
+    @property
+    def uniform_frames(self) -> int:
+        """As many frames as a rollout that searches has seen at its end."""
+        return self.preview_frames + self.searched_frames
+
+    def sampling(self, frames: int) -> dict[str, Any]:
+        """Keyword arguments of `Sampling`: so many uniform frames of four patches a side."""
+        pixels = (4 * self.patch_size) ** 2
+        # a quarter of room, or rounding in the size rule could take off a whole row of tokens
+        return {
+            "fps": 2.0,
+            "min_frames": frames,
+            "max_frames": frames,
+            "min_pixels": pixels,
+            "max_pixels": pixels * 5 // 4,
+        }
+
+    @property
+    def clips_dir(self) -> Path:
+        """Folder of the clips and of `train|validation|test.jsonl`."""
+        return self.out / "search_demo"
+
+    @property
+    def encoder_dir(self) -> Path:
+        """Folder of the dual encoder."""
+        return self.out / "encoder"
+
+    @property
+    def model_dir(self) -> Path:
+        """Folder of the randomly initialised model."""
+        return self.out / "search_model"
+
+    @property
+    def cold_start_dir(self) -> Path:
+        """Folder of the model after the cold start."""
+        return self.out / "search_cold_start"
+
+    @property
+    def store_dir(self) -> Path:
+        """Folder of the frames' embeddings."""
+        return self.out / "frame_store"

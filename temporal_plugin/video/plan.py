@@ -1,5 +1,6 @@
 """What would be decoded from a video: which frames, when they show, at what size. No pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,8 @@ class Plan:
 
     Attributes:
         path: the video file.
-        indices: the frames' numbers in the file [T], in order of display; T even.
+        indices: the frames' numbers in the file [T], in order of display; T even where they were
+            sampled.
         pts_seconds: float64 [T], presentation times relative to the clip's start, rising.
         height: of the resized frames, in pixels.
         width: likewise.
@@ -81,6 +83,50 @@ def plan(
         chosen, total = choose(packets.times, packets.fps, packets.end_seconds, sampling, clip)
     except ValueError as error:
         raise VideoError(f"{path}: {error}") from error
+    return _planned(path, packets, chosen, total, sampling, clip, patch_size)
+
+
+def plan_frames(
+    path: str | Path,
+    indices: Sequence[int],
+    sampling: Sampling,
+    clip: Span | None = None,
+    patch_size: int = 14,
+) -> Plan:
+    """A plan of the very frames that are named; `sampling` gives their size and nothing else.
+
+    Args:
+        path: the video file.
+        indices: the frames' numbers in the file, rising; any count.
+        sampling: holds the limits of the size.
+        clip: what the frames' times are relative to, in seconds of the file.
+        patch_size: edge of the vision tower's patch in pixels (14 Qwen2.5-VL, 16 Qwen3-VL).
+
+    Raises:
+        VideoError: the file is missing, unreadable or has no such frames.
+        ValueError: the pixel limits of `sampling` contradict each other.
+    """
+    path = Path(path)
+    packets = index_packets(path)
+    chosen = np.asarray(indices, dtype=np.int64)
+    total = len(packets.times)
+    if not len(chosen) or chosen[0] < 0 or chosen[-1] >= total or (np.diff(chosen) <= 0).any():
+        raise VideoError(
+            f"{path}: frames {chosen.tolist()} were asked for; needed: rising numbers from 0 to "
+            f"{total - 1}. If the file has changed, what was made of it has to be made again"
+        )
+    return _planned(path, packets, chosen, total, sampling, clip, patch_size)
+
+
+def _planned(
+    path: Path,
+    packets: PacketIndex,
+    chosen: np.ndarray,
+    total: int,
+    sampling: Sampling,
+    clip: Span | None,
+    patch_size: int,
+) -> Plan:
     sides = packets.height, packets.width
     if max(sides) > MAX_ASPECT * min(sides):
         raise VideoError(

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from temporal_plugin.spans import Span
+from temporal_plugin.video import tensor_file
 from temporal_plugin.video.frame_store import entry, jpeg
 from temporal_plugin.video.frame_store.entry import DamagedEntry
 from temporal_plugin.video.frames import Frames
@@ -67,7 +68,7 @@ def test_it_is_a_safetensors_file_like_any_other(tmp_path, width):
     assert tensors["pts_seconds"].tolist() == frames.pts_seconds.tolist()
     assert tensors["indices"].tolist() == list(frames.indices)
     start = path.read_bytes().index(frames.pixels.numpy().tobytes())
-    assert start % entry.ALIGNMENT == 0
+    assert start % tensor_file.ALIGNMENT == 0
 
 
 def test_no_changed_byte_goes_unseen(file):
@@ -104,10 +105,10 @@ def test_no_cut_goes_unseen(file):
 
 
 def test_blocks_that_changed_places_are_seen():
-    data = np.arange(4 * entry.WORDS * 8, dtype=np.uint32).view(np.uint8)
+    data = np.arange(4 * tensor_file.WORDS * 8, dtype=np.uint32).view(np.uint8)
     halves = np.concatenate(np.split(data, 2)[::-1])
-    assert entry._sums({"a": data}) != entry._sums({"a": halves})
-    assert entry._crc32({"a": data}) != entry._crc32({"a": halves})
+    assert tensor_file._sums({"a": data}) != tensor_file._sums({"a": halves})
+    assert tensor_file._crc32({"a": data}) != tensor_file._crc32({"a": halves})
 
 
 def test_an_error_says_what_differs(file):

@@ -16,7 +16,7 @@ from temporal_plugin.video.packets import PacketIndex
 from temporal_plugin.video.plan import Plan, plan
 from temporal_plugin.video.sampling import Sampling
 
-__all__ = ["READERS", "VideoError", "load_frames"]
+__all__ = ["READERS", "VideoError", "load_frames", "load_plan", "pictures"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +53,22 @@ def load_frames(
         VideoError: the file is missing, unreadable, has no such clip or too few frames.
         ValueError: the pixel limits of `sampling` contradict each other.
     """
-    planned = plan(path, sampling, clip, patch_size)
+    return load_plan(plan(path, sampling, clip, patch_size), sampling)
+
+
+def load_plan(planned: Plan, sampling: Sampling) -> Frames:
+    """Decode the frames of a plan that was made with `sampling`.
+
+    Raises:
+        VideoError: a frame cannot be decoded.
+    """
     return Frames(
         pixels=_pixels(planned, sampling),
         pts_seconds=planned.pts_seconds,
         indices=planned.indices,
         source_fps=planned.source_fps,
         total_frames=planned.total_frames,
-        clip=clip,
+        clip=planned.clip,
     )
 
 
@@ -68,7 +76,7 @@ def _pixels(planned: Plan, sampling: Sampling) -> torch.Tensor:
     resize = RESIZERS[sampling.resize]
     pixels = torch.empty((len(planned), 3, planned.height, planned.width), dtype=torch.uint8)
     count = 0
-    for picture in _pictures(planned, sampling):
+    for picture in pictures(planned, sampling.decoder):
         resize(picture, pixels[count])
         count += 1
     if count != len(planned):
@@ -76,8 +84,13 @@ def _pixels(planned: Plan, sampling: Sampling) -> torch.Tensor:
     return pixels
 
 
-def _pictures(planned: Plan, sampling: Sampling) -> Iterator[np.ndarray]:
-    name = AUTO if sampling.decoder == "auto" else sampling.decoder
+def pictures(planned: Plan, decoder: str = "auto") -> Iterator[np.ndarray]:
+    """The frames of a plan at their size in the file, upright RGB, uint8 [H, W, 3], one by one.
+
+    Raises:
+        VideoError: a frame cannot be decoded.
+    """
+    name = AUTO if decoder == "auto" else decoder
     if name != AUTO and not _can_read(name, planned.packets):
         logger.info("%s: read with %s, since %s errs on such files", planned.path, AUTO, name)
         name = AUTO

@@ -54,13 +54,16 @@ class BuildLock:
             raise
         return True
 
-    def take_or_wait(self, is_built: Callable[[], bool]) -> bool:
+    def take_or_wait(
+        self, is_built: Callable[[], bool], patience_seconds: float | None = None
+    ) -> bool:
         """Whether this process is the builder now; False once the entry is built, or waited for
         too long.
 
         Raises:
             OSError: the folder cannot be written.
         """
+        patience = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
         start, pause = time.monotonic(), 0.002
         self.path.parent.mkdir(parents=True, exist_ok=True)
         while not self.take():
@@ -68,12 +71,17 @@ class BuildLock:
                 continue
             if is_built():
                 return False
-            if time.monotonic() - start > PATIENCE_SECONDS:
-                logger.warning("waited %.0f s for %s, not longer", PATIENCE_SECONDS, self.path)
+            if time.monotonic() - start > patience:
+                logger.warning("waited %.0f s for %s, not longer", patience, self.path)
                 return False
             time.sleep(pause)
             pause = min(2 * pause, 0.1)
         return True
+
+    def keep(self) -> None:
+        """Show others that a long build goes on: call it more often than UNKNOWN_SECONDS."""
+        with contextlib.suppress(OSError):  # taken over meanwhile, or the folder is read-only
+            os.utime(self.path)
 
     def release(self) -> None:
         """Give the lock back, unless it was taken over meanwhile."""

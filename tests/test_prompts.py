@@ -19,6 +19,8 @@ from temporal_plugin.prompts import (
 VARIANTS = {
     "answer_keyframes": "answer_glue",
     "answer_moments": "answer",
+    **{f"frames{ending}": f"answer{ending}" for ending in ("", "_choice", "_text")},
+    **{f"search_brief{ending}": f"answer{ending}" for ending in ("", "_choice", "_text")},
     "search": "think_answer",
     "search_choice": "think_answer_choice",
     "search_text": "think_answer_text",

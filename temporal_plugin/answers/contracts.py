@@ -79,7 +79,7 @@ def follows(contract: Contract, text: str, answer: Answer) -> bool:
         return False
     if not contract.blocks:
         return True
-    contents = _exact_blocks(contract, text)
+    contents = exact_blocks([tag for tag, _ in contract.blocks], text)
     if contents is None:
         return False
     if refused:
@@ -94,11 +94,11 @@ def follows(contract: Contract, text: str, answer: Answer) -> bool:
     return True
 
 
-def _exact_blocks(contract: Contract, text: str) -> list[str] | None:
+def exact_blocks(tags: Sequence[str], text: str) -> list[str] | None:
     """The contents of the blocks, or None when something is missing, doubled or between."""
     text = text.strip()
     position, contents = 0, []
-    for tag, _ in contract.blocks:
+    for tag in tags:
         opening, closing = f"<{tag}>", f"</{tag}>"
         if text.count(opening) != 1 or text.count(closing) != 1:
             return None

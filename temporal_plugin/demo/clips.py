@@ -256,8 +256,13 @@ def _write_clip(out: Path, settings: ClipSettings, seed: int, split: str, index:
     ]
 
 
-def encode(path: Path, frames: np.ndarray, settings: ClipSettings) -> None:
-    """Writes uint8 frames [T, H, W, 3] as H.264 in mp4, byte for byte the same every time."""
+def encode(
+    path: Path, frames: np.ndarray, settings: ClipSettings, preset: str = "veryfast"
+) -> None:
+    """Writes uint8 frames [T, H, W, 3] as H.264 in mp4, byte for byte the same every time.
+
+    The preset is x264's. Below 128 pixels only "ultrafast" gives the same bytes every time.
+    """
     import av
 
     with av.open(str(path), "w") as container:
@@ -265,7 +270,7 @@ def encode(path: Path, frames: np.ndarray, settings: ClipSettings) -> None:
         stream.width = stream.height = settings.edge_pixels
         stream.pix_fmt = "yuv420p"
         # with several threads the encoder's decisions may differ from run to run
-        stream.options = {"crf": "23", "preset": "veryfast", "threads": "1"}
+        stream.options = {"crf": "23", "preset": preset, "threads": "1"}
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())

@@ -101,7 +101,7 @@ def _write_clip(
     name = f"{split}_{index:04d}"
     look = drawn(settings, duration)
     frames = clips.draw(look, events, [seed, clips.SPLITS.index(split), index])
-    clips.encode(out / "videos" / f"{name}.mp4", frames, look)
+    clips.encode(out / "videos" / f"{name}.mp4", frames, look, preset="ultrafast")
     return [
         {
             "id": f"{SOURCE}_{name}_{number}",

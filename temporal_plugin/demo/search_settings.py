@@ -50,21 +50,21 @@ class SearchColdStartSettings:
     shape where it is visible, and leave to GRPO when to search and what for.
 
     Attributes:
-        search_share: share of the traces that search at all; the others answer at once.
-        right_colour_share: share of the searches that name the colour asked for; the others name
-            any other colour.
-        uniform_share: share of the rows that are no search but an answer from uniform frames, so
-            that the comparison is with a model that knows this form too.
+        traces: searches that are written of each question.
+        search_counts: share of them that call the tool 0, 1 and 2 times before they answer.
+        right_colour_share: share of the calls that name the colour asked for; the others name any
+            other colour.
     """
 
-    batches: int = 400
+    batches: int = 500
     batch_size: int = 32
     learning_rate: float = 1e-3
     warmup_batches: int = 20
     weight_decay: float = 0.01
-    search_share: float = 0.6
+    evaluate_every: int = 100
+    traces: int = 2
+    search_counts: tuple[float, ...] = (0.4, 0.4, 0.2)
     right_colour_share: float = 0.4
-    uniform_share: float = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +91,9 @@ class SearchDemoSettings:
     Attributes:
         out: folder of everything that is written.
         threads: CPU threads of each process.
-        preview_frames: frames that the model sees before it searches.
-        searched_frames: frames that a search brings at most.
+        preview_frames: uniform frames that the model sees before it searches.
+        turns: turns of the model, the last of which must answer.
+        frames_per_call: frames that one call brings at most.
 
     Raises:
         ValueError: an unknown model family.
@@ -103,7 +104,8 @@ class SearchDemoSettings:
     family: str = "qwen2_5_vl"
     threads: int = 2
     preview_frames: int = 4
-    searched_frames: int = 4
+    turns: int = 3
+    frames_per_call: int = 2
     clips: SearchClipSettings = SearchClipSettings()
     encoder: EncoderSettings = EncoderSettings()
     cold_start: SearchColdStartSettings = SearchColdStartSettings()
@@ -121,8 +123,8 @@ class SearchDemoSettings:
 
     @property
     def uniform_frames(self) -> int:
-        """As many frames as a rollout that searches has seen at its end."""
-        return self.preview_frames + self.searched_frames
+        """As many frames as a search can have seen when it must answer."""
+        return self.preview_frames + (self.turns - 1) * self.frames_per_call
 
     def sampling(self, frames: int) -> dict[str, Any]:
         """Keyword arguments of `Sampling`: so many uniform frames of four patches a side."""

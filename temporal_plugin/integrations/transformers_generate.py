@@ -74,15 +74,20 @@ class BatchGenerator:
     def _row(self, request) -> dict[str, torch.Tensor]:
         ids = torch.tensor([request.prompt_ids])
         row = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if not hasattr(self.processor, "video_token_id"):
+            return row
         if request.image_data:
-            raise ValueError("the transformers rollout takes videos only, got images")
+            found = self.processor.image_processor(
+                list(request.image_data), do_resize=False, return_tensors="pt"
+            )
+            row |= {name: found[name] for name in ("pixel_values", "image_grid_thw")}
         if request.video_data:
             videos = [self._video_inputs(pixels, meta) for pixels, meta in request.video_data]
             row |= {name: torch.cat([video[name] for video in videos]) for name in videos[0]}
-            types = torch.zeros_like(ids)
-            types[ids == self.processor.video_token_id] = 2
-            row["mm_token_type_ids"] = types
-        return row
+        types = torch.zeros_like(ids)
+        types[ids == self.processor.image_token_id] = 1
+        types[ids == self.processor.video_token_id] = 2
+        return row | {"mm_token_type_ids": types}
 
     def _video_inputs(self, pixels: torch.Tensor, metadata: dict) -> dict[str, torch.Tensor]:
         """Processor output of one video; the rollouts of a group share it."""

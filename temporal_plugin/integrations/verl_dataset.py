@@ -4,8 +4,10 @@
 settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip"),
 `frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store),
 `curriculum` (see `curation.curriculum_settings`; null: verl's own order), `rollout_seed` (see
-`verl_rollout_seed`; null: rollouts are drawn without a seed) and `shuffle_consistency` (null,
-"reversed" or "shuffled": answer each prompt also on reordered frames).
+`verl_rollout_seed`; null: rollouts are drawn without a seed), `shuffle_consistency` (null,
+"reversed" or "shuffled": answer each prompt also on reordered frames) and `search` (null, or how
+the model searches the video over several turns: see `search.rollout_settings`). `prompt` is a
+template or, where samples have several tasks, a mapping from task to template.
 """
 
 import asyncio
@@ -25,7 +27,7 @@ from temporal_plugin.annotations.check import check_videos
 from temporal_plugin.annotations.durations import with_duration
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations.shared_videos import SharedTasks, VideoName
-from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
+from temporal_plugin.integrations.verl_plugin import AGENT_LOOP, SEARCH_LOOP
 from temporal_plugin.resources import located
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
@@ -44,6 +46,7 @@ DEFAULTS = {
     "curriculum": None,
     "rollout_seed": None,
     "shuffle_consistency": None,
+    "search": None,
 }
 VIDEO_MARK = "<video>"  # where a text message shows the video, as in verl's own data
 _reading = SharedTasks()
@@ -68,7 +71,6 @@ class TemporalDataset(RLHFDataset):
         from temporal_plugin.integrations.verl_prompt_lengths import PromptLengths, drop_overlong
 
         settings = temporal_settings(self.config)
-        prompt = prompts.load(settings["prompt"])
         lengths = PromptLengths(
             self.processor,
             template_settings=self.apply_chat_template_kwargs,
@@ -77,7 +79,7 @@ class TemporalDataset(RLHFDataset):
         )
         return drop_overlong(
             samples,
-            lambda sample: chat(prompt, sample, settings["sampling"]),
+            lambda sample: chat(prompt_of(settings, sample.task), sample, settings["sampling"]),
             lengths,
             most=self.max_prompt_length,
             on_bad_video=settings["on_bad_video"],
@@ -89,7 +91,7 @@ class TemporalDataset(RLHFDataset):
     def __getitem__(self, item: int) -> dict:
         sample = Sample.from_dict(json.loads(self.dataframe[item]["sample"]))
         settings = temporal_settings(self.config)
-        prompt = prompts.load(settings["prompt"])
+        prompt = prompt_of(settings, sample.task)
         return {
             "raw_prompt": chat(prompt, sample, settings["sampling"]),
             "data_source": sample.source or "temporal",
@@ -104,7 +106,7 @@ class TemporalDataset(RLHFDataset):
                 "prompt_fingerprint": prompt.fingerprint,
             },
             "index": item,
-            "agent_name": AGENT_LOOP,
+            "agent_name": AGENT_LOOP if settings["search"] is None else SEARCH_LOOP,
             "tools_kwargs": {},
             "interaction_kwargs": {},
             "dummy_tensor": torch.tensor([0], dtype=torch.uint8),  # verl's batch may not be empty
@@ -143,6 +145,23 @@ def temporal_settings(config: Mapping) -> dict:
             f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"
         )
     return settings
+
+
+def prompt_of(settings: Mapping, task: str) -> prompts.Prompt:
+    """The template that a sample of this task is asked with.
+
+    Raises:
+        ValueError: templates are given by task, and none for this one.
+    """
+    given = settings["prompt"]
+    if not isinstance(given, Mapping):
+        return prompts.load(given)
+    if task not in given:
+        raise ValueError(
+            f"data.temporal.prompt has templates for {', '.join(given)}, and there is a sample of "
+            f"the task {task!r}; add one for it, or leave such samples out"
+        )
+    return prompts.load(given[task])
 
 
 def require_files(paths: Sequence[str]) -> None:

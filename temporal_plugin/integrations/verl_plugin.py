@@ -9,12 +9,13 @@ from temporal_plugin.integrations.import_hooks import when_imported
 
 _HERE = "temporal_plugin.integrations"
 AGENT_LOOP = "temporal_single_turn"
+SEARCH_LOOP = "temporal_search"
 ROLLOUT = "transformers"
 TRAINER_MODE = "temporal_sync"
 
 
 def register() -> None:
-    """Register the CPU platform, the agent loop, the rollout, the trainer and the fixes."""
+    """Register the CPU platform, the agent loops, the rollout, the trainer and the fixes."""
     from temporal_plugin.integrations.versions import require_verl
 
     require_verl()
@@ -32,8 +33,12 @@ def register() -> None:
 
 
 def _register_agent_loop(module) -> None:
-    target = f"{_HERE}.verl_agent_loop.TemporalAgentLoop"
-    module._agent_loop_registry[AGENT_LOOP] = {"_target_": target}
+    loops = {
+        AGENT_LOOP: "verl_agent_loop.TemporalAgentLoop",
+        SEARCH_LOOP: "verl_search_loop.TemporalSearchLoop",
+    }
+    for name, target in loops.items():
+        module._agent_loop_registry[name] = {"_target_": f"{_HERE}.{target}"}
 
 
 def _register_rollout_replica(module) -> None:

@@ -47,7 +47,11 @@ class TemporalTrainer(PPOTrainerSync):
         self.curriculum: TrainingCurriculum | None = None
         self._fetched = (0, 0)  # step, prompts that it has fetched
         # beside the checkpoints, so that an evaluation can tell whether it asks in other words
-        prompt = prompts.load(temporal_settings(config.data)["prompt"])
+        given = temporal_settings(config.data)["prompt"]
+        if isinstance(given, Mapping):  # a record holds one
+            logger.info("prompts by task: %s; not recorded", dict(given))
+            return
+        prompt = prompts.load(given)
         path = prompts.write_record(config.trainer.default_local_dir, prompt)
         logger.info("prompt %s (%s), recorded in %s", prompt.name, prompt.fingerprint, path)
 

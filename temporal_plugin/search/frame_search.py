@@ -72,7 +72,7 @@ def select(
     first, last = np.searchsorted(times, (start_seconds, end_seconds), side="left").tolist()
     if first >= last:
         raise SearchError(
-            f"no frame lies in a window of {end_seconds - start_seconds:.2f} s; ask for a longer one"
+            f"no frame in a window of {end_seconds - start_seconds:.2f} s; ask for a longer one"
         )
     if last - first <= count:
         return list(range(first, last))

@@ -4,7 +4,21 @@ from pathlib import Path
 
 import pytest
 
-WORDS = "a the red blue green square circle appears moves person opens door [MASK]".split()
+WORDS = [
+    "a",
+    "the",
+    "red",
+    "blue",
+    "green",
+    "square",
+    "circle",
+    "appears",
+    "moves",
+    "person",
+    "opens",
+    "door",
+    "[MASK]",
+]
 
 
 def build_tiny_siglip(folder: Path, *, seed: int = 0, size: int = 16, width: int = 32) -> Path:

@@ -54,24 +54,18 @@ class Tracer:
     Args:
         settings: the demo's settings.
         processor: of the model that is trained.
-        search: finds frames, as in training.
         seed: decides what the poor searcher does.
     """
 
-    def __init__(
-        self, settings: SearchDemoSettings, processor: Any, search: FrameSearch, seed: int
-    ) -> None:
+    def __init__(self, settings: SearchDemoSettings, processor: Any, seed: int) -> None:
         from temporal_plugin import prompts
 
-        self.settings, self.processor, self.search = settings, processor, search
+        self.settings, self.processor = settings, processor
+        self.search, self.evenly = frame_search(settings), frame_search(settings, "uniform")
         self.random = random.Random(seed)
         self.prompts = {
             name: prompts.load(name)
-            for name in (
-                search_model.SEARCH_PROMPT,
-                search_model.FRAMES_PROMPT,
-                search_model.UNIFORM_PROMPT,
-            )
+            for name in (search_model.SEARCH_PROMPT, search_model.FRAMES_PROMPT)
         }
         self._found: dict[tuple, Frames] = {}
         self._header = processor.tokenizer("<|im_start|>assistant\n").input_ids
@@ -83,8 +77,10 @@ class Tracer:
             conversation, preview = self._searched(sample)
             shown = seen(sample, times_of(conversation), preview.pts_seconds)
             yield self._row(sample, conversation.messages, [preview], shown)
-        yield self._frames_row(sample)
-        yield self._uniform_row(sample)
+        for _ in range(cold.frames_rows):
+            yield self._frames_row(sample)
+        if self.random.random() < cold.uniform_share:
+            yield self._uniform_row(sample)
 
     def _searched(self, sample: Sample) -> tuple[Conversation, Frames]:
         from temporal_plugin.search.conversation import Call, Conversation, Limits
@@ -103,7 +99,7 @@ class Tracer:
             if not isinstance(call, Call):
                 raise RuntimeError(f"the demo's own call was refused: {call}")
             conversation.found(self._seek(sample, call.query, call.num_frames))
-        return conversation, self._uniform(sample, settings.preview_frames)
+        return conversation, self._preview(sample)
 
     def _call(self, sample: Sample) -> str:
         colour = sample.extra["colour"]
@@ -113,28 +109,28 @@ class Tracer:
         return search_model.call_text(search_model.query_text(colour), frames)
 
     def _frames_row(self, sample: Sample) -> Row:
-        """The question about some frames of a search that found the event, or did not."""
-        from temporal_plugin.search.conversation import verify_messages
-        from temporal_plugin.search.tool import frames_content
-
+        """The question about the frames of a search that found the event, or did not."""
         colour = sample.extra["colour"]
         if self.random.random() < 0.3:
             colour = self.random.choice(list(clips.COLOURS))
         count = self.random.randint(1, self.settings.frames_per_call)
-        query = search_model.query_text(colour)
-        frames = self._seek(sample, query, count)
-        prompt = self.prompts[search_model.FRAMES_PROMPT]
-        messages = verify_messages([frames_content(frames)], prompt, sample)
-        return self._row(sample, messages, [], seen(sample, frames.pts_seconds))
+        return self._about(sample, self._seek(sample, search_model.query_text(colour), count))
 
     def _uniform_row(self, sample: Sample) -> Row:
         """The question about uniform frames, every other time with one that shows the event."""
-        frames = self._uniform(sample, self.settings.uniform_frames)
+        frames = self._evenly(sample)
         if self.random.random() < 0.5:
             frames = with_frame(frames, self._event_frame(sample))
-        prompt = self.prompts[search_model.UNIFORM_PROMPT]
-        shown = seen(sample, frames.pts_seconds)
-        return self._row(sample, prompt.messages(sample), [frames], shown)
+        return self._about(sample, frames)
+
+    def _about(self, sample: Sample, frames: Frames) -> Row:
+        """The question about some frames, as the second answer of GRPO-CSV is asked for."""
+        from temporal_plugin.search.conversation import verify_messages
+        from temporal_plugin.search.tool import frames_content
+
+        prompt = self.prompts[search_model.FRAMES_PROMPT]
+        messages = verify_messages([frames_content(frames)], prompt, sample)
+        return self._row(sample, messages, [], seen(sample, frames.pts_seconds))
 
     def _seek(self, sample: Sample, query: str, count: int) -> Frames:
         """What a search of the whole video brings; the questions about a video share it."""
@@ -143,13 +139,21 @@ class Tracer:
             self._found[key] = self.search.seek(sample.video, query, num_frames=count)
         return self._found[key]
 
-    def _uniform(self, sample: Sample, count: int) -> Frames:
+    def _evenly(self, sample: Sample) -> Frames:
+        """As many uniform frames of the whole video as a search may have seen at its end."""
+        key = (sample.video, "evenly")
+        if key not in self._found:
+            count = self.settings.uniform_frames
+            self._found[key] = self.evenly.seek(sample.video, "all", num_frames=count)
+        return self._found[key]
+
+    def _preview(self, sample: Sample) -> Frames:
         from temporal_plugin.video.decode import load_frames
         from temporal_plugin.video.sampling import Sampling
 
-        key = (sample.video, count)
+        key = (sample.video, "preview")
         if key not in self._found:
-            sampling = Sampling(**self.settings.sampling(count))
+            sampling = Sampling(**self.settings.sampling())
             patch = self.settings.patch_size
             self._found[key] = load_frames(sample.video, sampling, patch_size=patch)
         return self._found[key]
@@ -232,19 +236,12 @@ def used(row: Row, letters: Sequence[int], generator: random.Random) -> dict[str
     return inputs
 
 
-def frame_search(settings: SearchDemoSettings) -> FrameSearch:
+def frame_search(settings: SearchDemoSettings, method: str = "dpp") -> FrameSearch:
     """The search of training and evaluation, in this process."""
-    from temporal_plugin.search.embed import load_encoder
-    from temporal_plugin.search.embedding_store import EmbeddingStore
-    from temporal_plugin.search.frame_search import FrameSearch
-    from temporal_plugin.video.sampling import Sampling
+    from temporal_plugin.search.settings import SearchSettings
 
-    return FrameSearch(
-        load_encoder(settings.encoder_dir, device="cpu"),
-        EmbeddingStore(settings.store_dir),
-        sampling=Sampling(**settings.sampling(settings.frames_per_call)),
-        patch_size=settings.patch_size,
-    )
+    given = settings.frame_search()
+    return SearchSettings.from_mapping({**given, "method": method, "device": "cpu"}).open()
 
 
 def run(
@@ -272,7 +269,7 @@ def run(
     torch.manual_seed(settings.seed)
     processor = AutoProcessor.from_pretrained(settings.model_dir)
     model = AutoModelForImageTextToText.from_pretrained(settings.model_dir, dtype=torch.float32)
-    tracer = Tracer(settings, processor, frame_search(settings), settings.seed)
+    tracer = Tracer(settings, processor, settings.seed)
     samples = load_samples(settings.clips_dir / "train.jsonl")
     rows = [row for sample in track(samples, "searching") for row in tracer.rows(sample)]
     record = _train(model, processor, rows, settings, evaluate)

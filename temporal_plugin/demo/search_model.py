@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from temporal_plugin.demo import clips, search_clips, tiny_model
 from temporal_plugin.demo.search_settings import SearchDemoSettings
 
-#: prompts of the search, of the answer from the searched frames, and from uniform frames
-SEARCH_PROMPT, FRAMES_PROMPT, UNIFORM_PROMPT = (
-    "search_brief_choice",
-    "frames_choice",
-    "answer_choice",
-)
+#: prompts of the search, and of the answer from given frames
+SEARCH_PROMPT, FRAMES_PROMPT = "search_brief_choice", "frames_choice"
 #: a call is these parts around what to look for and how many frames to bring
 CALL_PARTS = (
     '<tool_call>{"name": "seek_video_frames", "arguments": {"query": "',
     '", "num_frames": ',
     "}}</tool_call>",
 )
+#: further pieces of every chat that become one token each
+PIECES = ("user\n", "assistant\n", "These frames are at ", " seconds>", " seconds.")
 
 
 def call_text(query: str, frames: int) -> str:
@@ -63,15 +61,13 @@ def _sentences(settings: SearchDemoSettings) -> list[str]:
     from temporal_plugin import prompts
     from temporal_plugin.prompts.template import option_lines
 
-    fixed = [option_lines(search_clips.SHAPES), *CALL_PARTS]
-    for name in (SEARCH_PROMPT, FRAMES_PROMPT, UNIFORM_PROMPT):
+    fixed = [option_lines(search_clips.SHAPES)]
+    for name in (SEARCH_PROMPT, FRAMES_PROMPT):
         prompt = prompts.load(name)
         fixed += [prompt.system] if prompt.system else []
         fixed += re.split(r"\{[a-z_]+\}", prompt.user)
-    fixed += _replies(settings)
-    return list(
-        dict.fromkeys(text for text in fixed if len(text.split()) > 2 or text in CALL_PARTS)
-    )
+    fixed = [text for text in fixed + _replies(settings) if len(text.split()) > 2]
+    return list(dict.fromkeys([*fixed, *CALL_PARTS, *PIECES]))
 
 
 def _replies(settings: SearchDemoSettings) -> list[str]:

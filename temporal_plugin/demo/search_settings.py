@@ -51,6 +51,8 @@ class SearchColdStartSettings:
 
     Attributes:
         traces: searches that are written of each question.
+        frames_rows: times that it is asked about the frames of a search alone.
+        uniform_share: share of the questions that are asked about uniform frames, too.
         search_counts: share of them that call the tool 0, 1 and 2 times before they answer.
         right_colour_share: share of the calls that name the colour asked for; the others name any
             other colour.
@@ -63,6 +65,8 @@ class SearchColdStartSettings:
     weight_decay: float = 0.01
     evaluate_every: int = 100
     traces: int = 2
+    frames_rows: int = 2
+    uniform_share: float = 0.5
     search_counts: tuple[float, ...] = (0.4, 0.4, 0.2)
     right_colour_share: float = 0.4
 
@@ -94,6 +98,7 @@ class SearchDemoSettings:
         preview_frames: uniform frames that the model sees before it searches.
         turns: turns of the model, the last of which must answer.
         frames_per_call: frames that one call brings at most.
+        tokens_per_turn: new tokens of one turn.
 
     Raises:
         ValueError: an unknown model family.
@@ -106,6 +111,7 @@ class SearchDemoSettings:
     preview_frames: int = 4
     turns: int = 3
     frames_per_call: int = 2
+    tokens_per_turn: int = 16
     clips: SearchClipSettings = SearchClipSettings()
     encoder: EncoderSettings = EncoderSettings()
     cold_start: SearchColdStartSettings = SearchColdStartSettings()
@@ -126,16 +132,25 @@ class SearchDemoSettings:
         """As many frames as a search can have seen when it must answer."""
         return self.preview_frames + (self.turns - 1) * self.frames_per_call
 
-    def sampling(self, frames: int) -> dict[str, Any]:
-        """Keyword arguments of `Sampling`: so many uniform frames of four patches a side."""
+    def size(self) -> dict[str, int]:
+        """Limits of `Sampling` that make every frame four patches a side: four tokens."""
         pixels = (4 * self.patch_size) ** 2
         # a quarter of room, or rounding in the size rule could take off a whole row of tokens
+        return {"min_pixels": pixels, "max_pixels": pixels * 5 // 4}
+
+    def sampling(self) -> dict[str, Any]:
+        """Keyword arguments of `Sampling` for the preview: a few uniform frames."""
+        count = self.preview_frames
+        return {"fps": 2.0, "min_frames": count, "max_frames": count, **self.size()}
+
+    def frame_search(self) -> dict[str, Any]:
+        """The settings of the frame search, see `search.settings`."""
         return {
+            "encoder": str(self.encoder_dir),
+            "store": str(self.store_dir),
             "fps": 2.0,
-            "min_frames": frames,
-            "max_frames": frames,
-            "min_pixels": pixels,
-            "max_pixels": pixels * 5 // 4,
+            "sampling": self.size(),
+            "patch_size": self.patch_size,
         }
 
     @property
@@ -157,6 +172,11 @@ class SearchDemoSettings:
     def cold_start_dir(self) -> Path:
         """Folder of the model after the cold start."""
         return self.out / "search_cold_start"
+
+    @property
+    def train_dir(self) -> Path:
+        """Folder of the GRPO-CSV run: metrics and checkpoints."""
+        return self.out / "search_train"
 
     @property
     def store_dir(self) -> Path:

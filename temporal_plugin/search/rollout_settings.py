@@ -1,10 +1,10 @@
 """How a search is rolled out: `data.temporal.search` of a training run, checked once.
 
-    search:
-      frames: {encoder: google/siglip-so400m-patch14-384, store: FOLDER}   # see search.settings
-      limits: {turns: 8, frames_per_call: 8, tokens_per_turn: 256, retries: 1}
-      verify: {tokens: 256}       # null: no second answer, and no completeness reward
-      seek_seconds: 300
+search:
+  frames: {encoder: google/siglip-so400m-patch14-384, store: FOLDER}   # see search.settings
+  limits: {turns: 8, frames_per_call: 8, tokens_per_turn: 256, retries: 1}
+  verify: {tokens: 256}       # null: no second answer, and no completeness reward
+  seek_seconds: 300
 """
 
 from __future__ import annotations

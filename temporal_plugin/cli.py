@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from temporal_plugin import curate_command, frames_command
+from temporal_plugin import curate_command, frames_command, search_filter_command
 from temporal_plugin.command_errors import fail
 from temporal_plugin.demo import command
 from temporal_plugin.doctor import command as doctor_command
@@ -26,6 +26,9 @@ data_app = typer.Typer(help="Look at annotation files and videos.", no_args_is_h
 app.add_typer(data_app, name="data")
 app.add_typer(frames_command.app, name="frames")
 app.add_typer(curate_command.app, name="curate")
+curate_command.app.command("search-filter", epilog=search_filter_command.EXAMPLE)(
+    search_filter_command.search_filter
+)
 app.command("demo", epilog=command.EXAMPLE)(command.demo)
 app.command("doctor", epilog=doctor_command.EXAMPLE)(doctor_command.doctor)
 app.command("report", epilog=report_command.EXAMPLE)(report_command.report)

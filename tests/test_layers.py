@@ -15,7 +15,10 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 CORE = ("spans", "answers", "prompts", "rewards", "metrics")
 LEAVES = ("resources", "torchvision_shim")  # use nothing of this package
 # may use everything, the heavy part in functions
-TOOLS = ("command_errors", "report", "demo", "cli", "doctor", "frames_command", "curate_command")
+TOOLS = (
+    *("command_errors", "report", "demo", "cli", "doctor"),
+    *("frames_command", "curate_command", "search_filter_command"),
+)
 LOWER = (*CORE, *LEAVES, "annotations", "video")
 
 # Part of the package -> the parts it may import, besides itself.

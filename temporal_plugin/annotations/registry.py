@@ -40,6 +40,7 @@ READERS: dict[str, str | Reader] = {
     "temporal_r1": "temporal_plugin.annotations.temporal_r1:read",
     "timelens_bench": "temporal_plugin.annotations.timelens_bench:read",
     "timerft": "temporal_plugin.annotations.timerft:read",
+    "timesearch_r": "temporal_plugin.annotations.timesearch_r:read",
     "tvgbench": "temporal_plugin.annotations.tvgbench:read",
     "verl": "temporal_plugin.annotations.verl_rows:read",
     "video_mme": "temporal_plugin.annotations.video_mme:read",

@@ -114,8 +114,11 @@ class VideoModel(lmms):
         """
 
     @abstractmethod
-    def answer(self, rows: list, generation: dict[str, Any]) -> list[GenerationResult]:
-        """The answers to prepared questions that share their generation settings."""
+    def answer(self, rows: list, generation: dict[str, Any]) -> list[GenerationResult | None]:
+        """The answers to prepared questions that share their generation settings.
+
+        None stands for a question that failed; `lmms_eval_failures` then knows why.
+        """
 
     def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:
         """One answer per request, in order."""
@@ -142,6 +145,8 @@ class VideoModel(lmms):
                     if ready:
                         found = self.answer([row for _, row in ready], batch[0].generation)
                         for (question, _), answer in zip(ready, found, strict=True):
+                            if answer is None:
+                                continue
                             answers[question.index] = answer
                             log.put(question.key, answer)
                     bar.update(len(batch))

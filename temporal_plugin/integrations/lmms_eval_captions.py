@@ -22,6 +22,14 @@ def judge() -> Any:
     return Judge.from_environment()
 
 
+@cache
+def reviewer() -> Any:
+    """The same server, asked whether an answer follows from the reasoning before it."""
+    from temporal_plugin.integrations.judge import CONSISTENCY_INSTRUCTIONS, Judge
+
+    return Judge.from_environment(CONSISTENCY_INSTRUCTIONS)
+
+
 def require_judge(task: str) -> None:
     """Stop before anything is asked where no judge is configured.
 
@@ -30,7 +38,7 @@ def require_judge(task: str) -> None:
     """
     if judge() is None:
         raise ValueError(
-            f"{task}: its answers are captions, which a language model has to judge. Start an "
+            f"{task}: it has open answers, which a language model has to judge. Start an "
             "OpenAI-compatible server and set TEMPORAL_PLUGIN_JUDGE_URL (such as "
             "http://localhost:8000/v1) and TEMPORAL_PLUGIN_JUDGE_MODEL (the model's name there), "
             "or leave the task out"

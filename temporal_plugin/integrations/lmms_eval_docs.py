@@ -59,11 +59,11 @@ def doc_to_messages(doc: Mapping[str, str], lmms_eval_specific_kwargs: Any = Non
     Raises:
         ValueError: the prompt speaks of something that the sample lacks.
     """
-    sample = _measured(to_sample(doc))
+    sample = measured(to_sample(doc))
     if failures.reason(sample.video) is not None:
         return [{"role": "user", "content": [{"type": "text", "text": sample.query}]}]
     messages = []
-    for message in load_prompt(doc["prompt"]).messages(_asked(sample)):
+    for message in load_prompt(doc["prompt"]).messages(asked(sample)):
         content = message["content"]
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
@@ -72,13 +72,13 @@ def doc_to_messages(doc: Mapping[str, str], lmms_eval_specific_kwargs: Any = Non
     return messages
 
 
-def _asked(sample: Sample) -> Sample:
+def asked(sample: Sample) -> Sample:
     """The sample as the prompt shows it: with the subtitles, where its task shows any."""
     text = sample.extra.get(subtitles.KEY)
     return replace(sample, query=subtitles.before_question(text, sample.query)) if text else sample
 
 
-def _measured(sample: Sample) -> Sample:
+def measured(sample: Sample) -> Sample:
     """`with_duration`, where a video that cannot be measured is recorded as failed."""
     if failures.reason(sample.video) is not None:
         return sample
@@ -137,35 +137,47 @@ def process_results(doc: Mapping[str, str], results: Sequence[Any]) -> dict[str,
         `details` also describes the question and the answer (see `lmms_eval_results`). The joint
         metrics' items hold "precision" and "recall" in place of the score.
     """
-    sample = _measured(to_sample(doc))
+    sample = measured(to_sample(doc))
     kind = KINDS[doc.get("kind", "grounding")]
-    responses = _responses(results)
-    failed = failures.reason(sample.video)
-    if failed is None and results and results[0] == []:
-        failed = "it was never asked: the run's token budget was spent"
-    if failed is None and not any(responses):
-        failed = failures.request_reason(doc)
+    responses = responses_of(results)
+    failed = failure_of(doc, sample, results)
     if failed is not None:
         responses = [""] * len(responses)
-    found = [_answer(doc, sample, response) for response in responses]
-    scores, failed = _scores(kind, sample, found, failed)
+    found = [answer_of(doc, sample, response) for response in responses]
+    scores, failed = scores_of(kind, sample, found, failed)
+    items = items_of(doc, kind, scores)
+    items[kind.details] |= details_of(doc, sample, responses, found, failed)
+    return items
+
+
+def items_of(doc: Mapping[str, str], kind: Kind, scores: Mapping[str, float]) -> dict[str, dict]:
+    """The items of all metrics of a kind, without what the details say."""
     items: dict[str, dict] = {
         name: {"score": score, "video": doc["video"]} for name, score in scores.items()
     }
     for name, (precision, recall) in kind.joint.items():
         parts = {"precision": scores[precision], "recall": scores[recall]}
         items[name] = {**parts, "video": doc["video"]}
-    items[kind.details] |= _details(doc, sample, responses, found, failed)
     return items
 
 
-def _responses(results: Sequence[Any]) -> list[str]:
+def failure_of(doc: Mapping[str, str], sample: Sample, results: Sequence[Any]) -> str | None:
+    """Why the request of this document failed, or None."""
+    failed = failures.reason(sample.video)
+    if failed is None and results and results[0] == []:
+        failed = "it was never asked: the run's token budget was spent"
+    if failed is None and not any(responses_of(results)):
+        failed = failures.request_reason(doc)
+    return failed
+
+
+def responses_of(results: Sequence[Any]) -> list[str]:
     """The responses to one question, at least one; a model class may return None."""
     given = results[0] if results and isinstance(results[0], list) else results[:1]
     return [text if isinstance(text, str) else "" for text in given] or [""]
 
 
-def _answer(doc: Mapping[str, str], sample: Sample, response: str) -> Answer:
+def answer_of(doc: Mapping[str, str], sample: Sample, response: str) -> Answer:
     return answers.parse(
         response,
         options=sample.options or None,
@@ -174,8 +186,8 @@ def _answer(doc: Mapping[str, str], sample: Sample, response: str) -> Answer:
     )
 
 
-def _scores(
-    kind: Kind, sample: Sample, found: Sequence[Answer], failed: str | None
+def scores_of(
+    kind: Kind, sample: Sample, found: Sequence[Any], failed: str | None
 ) -> tuple[dict[str, float], str | None]:
     """The means over the responses, and why the request failed, if it did."""
     if failed is None:
@@ -189,7 +201,7 @@ def _scores(
     return {**dict.fromkeys(kind.keys, 0.0), REQUEST_FAILURE: 1.0}, failed
 
 
-def _details(
+def details_of(
     doc: Mapping[str, str],
     sample: Sample,
     responses: Sequence[str],
@@ -205,8 +217,8 @@ def _details(
         "query": sample.query,
         "duration": sample.duration,
         "path": sample.video,
-        "prediction": _pairs(answer.spans),
-        "truth": _pairs(sample.spans),
+        "prediction": pairs_of(answer.spans),
+        "truth": pairs_of(sample.spans),
         "choice": answer.choice,
         "letter": letter_of(sample),
         "well_formed": answer.well_formed,
@@ -219,12 +231,12 @@ def _details(
         details["predicted_seconds"] = keyframes.predicted(answer)
     if len(responses) > 1:
         details["responses"] = list(responses)
-        details["predictions"] = [_pairs(each.spans) for each in found]
+        details["predictions"] = [pairs_of(each.spans) for each in found]
         details["choices"] = [each.choice for each in found]
     return details
 
 
-def _pairs(spans: Sequence[Span]) -> list[list[float]]:
+def pairs_of(spans: Sequence[Span]) -> list[list[float]]:
     return [[span.start_seconds, span.end_seconds] for span in spans]
 
 

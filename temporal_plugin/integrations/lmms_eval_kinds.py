@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from temporal_plugin import metrics
 from temporal_plugin.annotations.sample import Sample
@@ -12,6 +13,7 @@ from temporal_plugin.answers.choices import read_choice
 from temporal_plugin.integrations import lmms_eval_captions as captions
 from temporal_plugin.integrations import lmms_eval_keyframes as keyframes
 from temporal_plugin.integrations.lmms_eval_failures import RequestFailed
+from temporal_plugin.integrations.lmms_eval_search_record import Searched
 from temporal_plugin.prompts import Prompt
 
 
@@ -22,7 +24,8 @@ class Kind:
     Attributes:
         name: the defaults of its tasks are in `lmms_tasks/_<name>.yaml.inc`.
         keys: the metrics of every question, besides `request_failure`.
-        score: (answer, sample) -> the metrics in [0, 1], always these keys.
+        score: (answer, sample) -> the metrics in [0, 1], always these keys; the kinds of the search
+            loop take a `Searched`.
         details: the metric whose item in a sample log describes the question and the answer.
         asks_choice: a question has options and the letter of the true one.
         asks_spans: a question has true spans.
@@ -32,7 +35,7 @@ class Kind:
 
     name: str
     keys: tuple[str, ...]
-    score: Callable[[Answer, Sample], dict[str, float]]
+    score: Callable[[Any, Sample], dict[str, float]]
     details: str
     asks_choice: bool = False
     asks_spans: bool = False
@@ -49,11 +52,17 @@ class Kind:
             return f"no answer ({sample.answer!r}) among its {len(sample.options)} options"
         if self.asks_spans and not sample.spans:
             return "no true span"
-        if self.name == "search" and not keyframes.are_known(sample):
+        if self.name in ("search", "search_loop") and not keyframes.are_known(sample):
             return f"neither extra.{keyframes.SECONDS} nor extra.{keyframes.NUMBERS}"
         if self.name == "caption" and not sample.answer:
             return "no true answer"
-        return None
+        return _lacks_truth(sample) if self.name == "search_any" else None
+
+    def needs_judge(self, samples: Iterable[Sample]) -> bool:
+        """Whether answers to these samples have to be judged by a language model."""
+        if self.name == "search_any":
+            return any(sample.task == "open" for sample in samples)
+        return self.name == "caption"
 
     def misfit(self, prompt: Prompt) -> str | None:
         """Why a prompt cannot ask a question of this kind, or None."""
@@ -91,25 +100,61 @@ def _grounded_choice(answer: Answer, sample: Sample) -> dict[str, float]:
 
 
 def _search(answer: Answer, sample: Sample) -> dict[str, float]:
-    found = keyframes.predicted(answer)
+    return {**_choice(answer, sample), **_frames(keyframes.predicted(answer), sample)}
+
+
+def _frames(found: Sequence[float], sample: Sample) -> dict[str, float]:
+    """How well the frames at these seconds are the true ones."""
     try:
         truth = keyframes.true_seconds(sample)
         seen = keyframes.pictures(sample.video, found), keyframes.pictures(sample.video, truth)
     except ValueError as error:  # a VideoError: it could be read when the model was asked
         raise RequestFailed(f"its frames cannot be compared: {error}") from error
-    return {
-        **_choice(answer, sample),
-        **metrics.temporal_search_item(found, truth),
-        **metrics.visual_search_item(*seen),
-    }
+    return {**metrics.temporal_search_item(found, truth), **metrics.visual_search_item(*seen)}
 
 
+def _search_loop(found: Searched, sample: Sample) -> dict[str, float]:
+    return {**_search_choice(found, sample), **_frames(found.record.seconds, sample)}
+
+
+def _search_choice(found: Searched, sample: Sample) -> dict[str, float]:
+    return {**_choice(found.answer, sample), "searched": float(found.record.searched)}
+
+
+def _search_any(found: Searched, sample: Sample) -> dict[str, float]:
+    return {**by_task(found.answer, sample), "searched": float(found.record.searched)}
+
+
+def by_task(answer: Answer, sample: Sample) -> dict[str, float]:
+    """The keys of `metrics.choice_item` for any task that can be searched for.
+
+    `accuracy` is 1 for the right option, what the judge says of an open answer, and the IoU of a
+    grounded event.
+    """
+    if sample.options:
+        return _choice(answer, sample)
+    if sample.task == "open":
+        return captions.score(answer, sample)
+    found = _grounding(answer, sample)
+    return {"accuracy": found["miou"], **{key: found[key] for key in metrics.CHOICE_KEYS[1:]}}
+
+
+def _lacks_truth(sample: Sample) -> str | None:
+    if sample.options:
+        return None if letter_of(sample) else "no answer among its options"
+    if sample.task == "open":
+        return None if sample.answer else "no true answer"
+    return None if sample.spans else "no true span"
+
+
+SEARCH_CHOICE_KEYS = (*metrics.CHOICE_KEYS, "searched")
 SEARCH_KEYS = (
     "accuracy",
     *metrics.SEARCH_KEYS,
     *metrics.VISUAL_SEARCH_KEYS,
     *(key for key in metrics.CHOICE_KEYS if key != "accuracy"),
 )
+VISUAL_F1 = {"visual_f1": ("visual_precision", "visual_recall")}
 
 KINDS = {
     kind.name: kind
@@ -131,8 +176,18 @@ KINDS = {
             _search,
             "accuracy",
             asks_choice=True,
-            joint={"visual_f1": ("visual_precision", "visual_recall")},
+            joint=VISUAL_F1,
         ),
+        Kind(
+            "search_loop",
+            (*SEARCH_KEYS, "searched"),
+            _search_loop,
+            "accuracy",
+            asks_choice=True,
+            joint=VISUAL_F1,
+        ),
+        Kind("search_choice", SEARCH_CHOICE_KEYS, _search_choice, "accuracy", asks_choice=True),
+        Kind("search_any", SEARCH_CHOICE_KEYS, _search_any, "accuracy"),
         Kind("caption", metrics.CHOICE_KEYS, captions.score, "accuracy"),
     )
 }

@@ -15,7 +15,7 @@ from temporal_plugin.integrations.lmms_eval_qwen import QwenModel
 from temporal_plugin.integrations.shared_videos import VideoName, share_videos
 from temporal_plugin.integrations.transformers_time import fix_qwen2_5_vl_positions
 from temporal_plugin.video.frames import Frames
-from temporal_plugin.video.model_inputs import encode, pad_batch
+from temporal_plugin.video.model_inputs import encode, encode_text, extended, pad_batch
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 PIXEL_INPUTS = ("pixel_values", "pixel_values_videos")
@@ -91,21 +91,43 @@ class TemporalQwenVL(QwenModel):
         return super().identity() | {"dtype": self.dtype, "attention": self.attention}
 
     def prepare(self, question: Question, frames: Frames | None) -> dict[str, torch.Tensor]:
+        about = (question.video, question.clip)
+        return self.row(question.messages, frames, about, self.pictures(question))
+
+    def row(
+        self,
+        messages: Sequence[dict],
+        frames: Frames | None = None,
+        about: tuple | None = None,
+        images: Sequence[Any] = (),
+    ) -> dict[str, torch.Tensor]:
+        """What `generate_turns` takes of a chat.
+
+        Args:
+            messages: the chat.
+            frames: its video, or None.
+            about: names the video: its patches are made once for all chats about it.
+            images: its pictures at the size the model sees.
+        """
         videos, names = [], []
         if frames is not None:
-            # the name under which the video's patches are made once for all its questions
-            names.append(VideoName(frames.metadata(), (question.video, question.clip)))
+            names.append(VideoName(frames.metadata(), about))
             videos.append(frames)
-        return encode(
-            self.processor,
-            question.messages,
-            videos,
-            images=self.pictures(question),
-            video_metadata=names,
-        )
+        return encode(self.processor, messages, videos, images=images, video_metadata=names)
+
+    def answer(self, rows: list[dict], generation: dict[str, Any]) -> list[GenerationResult]:
+        new_tokens = self.generate_tokens(rows, generation)
+        texts = self.tokenizer.batch_decode(new_tokens, skip_special_tokens=True)
+        counts = (new_tokens != self.tokenizer.pad_token_id).sum(dim=1).tolist()
+        until = generation.get("until") or []
+        return [
+            GenerationResult(_cut(text, until), TokenCounts(output_tokens=count))
+            for text, count in zip(texts, counts, strict=True)
+        ]
 
     @torch.inference_mode()
-    def answer(self, rows: list[dict], generation: dict[str, Any]) -> list[GenerationResult]:
+    def generate_tokens(self, rows: list[dict], generation: dict[str, Any]) -> torch.Tensor:
+        """int64 [B, new]: what the model says to each row, padded on the right."""
         batch = pad_batch(rows, self.tokenizer.pad_token_id, side="left")
         inputs = {
             name: tensor.to(self.device, self.model.dtype if name in PIXEL_INPUTS else None)
@@ -118,14 +140,58 @@ class TemporalQwenVL(QwenModel):
             pad_token_id=self.tokenizer.pad_token_id,
         )
         # [B, prompt + new] -> [B, new]
-        new_tokens = output[:, inputs["input_ids"].shape[1] :]
-        texts = self.tokenizer.batch_decode(new_tokens, skip_special_tokens=True)
-        counts = (new_tokens != self.tokenizer.pad_token_id).sum(dim=1).tolist()
-        until = generation.get("until") or []
+        return output[:, inputs["input_ids"].shape[1] :]
+
+    def generate_turns(
+        self, rows: list[dict], room: Sequence[int], generation: dict[str, Any]
+    ) -> list[list[int]]:
+        """The next turn of each row as token ids, its end token included if it came to that.
+
+        Args:
+            rows: as `prepare` and `extend` make them.
+            room: how many new tokens each may have.
+            generation: lmms-eval's generation settings; their `max_new_tokens` does not count.
+        """
+        new_tokens = self.generate_tokens(rows, {**generation, "max_new_tokens": max(room)})
         return [
-            GenerationResult(_cut(text, until), TokenCounts(output_tokens=count))
-            for text, count in zip(texts, counts, strict=True)
+            _until(ids[:most], self.end_tokens)
+            for ids, most in zip(new_tokens.tolist(), room, strict=True)
         ]
+
+    @property
+    def end_tokens(self) -> set[int]:
+        """What ends a turn."""
+        ends = self.model.generation_config.eos_token_id
+        return {self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+
+    def extend(
+        self, row: dict[str, torch.Tensor], said: Sequence[int], text: str, images: Sequence[Any]
+    ) -> dict[str, torch.Tensor]:
+        """The row after a turn, and what was said to it; tokens that were there stay.
+
+        Args:
+            row: as `prepare` or this method made it.
+            said: the turn's token ids.
+            text: what is said to it, with one placeholder per picture; may be empty.
+            images: PIL pictures at the size the model sees.
+        """
+        turn = torch.tensor([list(said)], dtype=row["input_ids"].dtype)
+        parts = [{"input_ids": turn, "attention_mask": torch.ones_like(turn)}]
+        if "mm_token_type_ids" in row:
+            parts[0]["mm_token_type_ids"] = torch.zeros_like(turn)
+        if text:
+            parts.append(encode_text(self.processor, text, images))
+        return extended(row, *parts)
+
+    def tokens_in(self, row: dict[str, torch.Tensor]) -> int:
+        """The number of tokens that the model sees of a row."""
+        return row["input_ids"].shape[1]
+
+
+def _until(ids: list[int], ends: set[int]) -> list[int]:
+    """The ids up to the first that ends a turn, which stays."""
+    end = next((index for index, token in enumerate(ids) if token in ends), len(ids) - 1)
+    return ids[: end + 1]
 
 
 def _generate_options(generation: dict[str, Any]) -> dict[str, Any]:

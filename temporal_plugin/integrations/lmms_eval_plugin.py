@@ -31,6 +31,7 @@ TAKEN_NAMES = ("temporal_grounding_charades",)
 MODEL_CLASSES = {
     "temporal_qwen_vl": "temporal_plugin.integrations.lmms_eval_model.TemporalQwenVL",
     "temporal_vllm": "temporal_plugin.integrations.lmms_eval_vllm.TemporalVLLM",
+    "temporal_search": "temporal_plugin.integrations.lmms_eval_search_model.TemporalSearch",
     "temporal_openai": "temporal_plugin.integrations.lmms_eval_openai.TemporalOpenAI",
 }
 """Names for `--model` and the classes behind them."""

@@ -72,9 +72,9 @@ def _check_task(
     source = source_of(complete(config, kind.name))
     source.download()
     samples = read(source, kind)
-    if kind.name == "caption":
-        captions.require_judge(config.get("task", "?"))
     asked = _asked(samples, limit, offset)
+    if kind.needs_judge(sample for _, sample in asked):
+        captions.require_judge(config.get("task", "?"))
     uses = found.strict if source.on_bad_video == "error" else found.lenient
     uses.update(sample.video for _, sample in asked)
 

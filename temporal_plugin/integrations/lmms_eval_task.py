@@ -6,6 +6,7 @@ One class per kind of task; a task's YAML names it under `class`, which brings t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,15 +16,20 @@ from lmms_eval.utils import create_iterator, simple_parse_args_string
 from loguru import logger
 
 from temporal_plugin import prompts
+from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations import lmms_eval_breakdown as breakdown
 from temporal_plugin.integrations import lmms_eval_captions as captions
 from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_preflight as preflight
+from temporal_plugin.integrations import lmms_eval_searched as searched
 from temporal_plugin.integrations import lmms_eval_time_loss as time_loss
 from temporal_plugin.integrations.lmms_eval_config import complete, source_of
 from temporal_plugin.integrations.lmms_eval_docs import to_doc, to_sample
 from temporal_plugin.integrations.lmms_eval_kinds import KINDS
 from temporal_plugin.metrics.means import LOWER_IS_BETTER, REQUEST_FAILURE
+
+SEARCH_MODEL = "temporal_search"
+"""The model class whose answers are records of searches."""
 
 
 class TemporalTask(ConfigurableMessagesTask):
@@ -48,7 +54,7 @@ class TemporalTask(ConfigurableMessagesTask):
     def download(self, dataset_kwargs: dict[str, Any] | None = None) -> None:
         """Read the annotation file; lmms-eval's own method would ask the hub."""
         rows = [
-            to_doc(sample, name, self.source.prompt, self.KIND)
+            to_doc(sample, name, self.prompt_of(sample), self.KIND)
             for name, sample in preflight.read(self.source, self.kind)
         ]
         logger.info(
@@ -59,6 +65,10 @@ class TemporalTask(ConfigurableMessagesTask):
             {self.config.test_split: datasets.Dataset.from_list(rows)}
         )
         self.dataset_no_image = self.dataset
+
+    def prompt_of(self, sample: Sample) -> str:
+        """The name or path of the prompt that asks about this sample."""
+        return self.source.prompt
 
     def _prepare_metric_and_aggregation(self) -> None:
         """The metrics of the kind; a task with a `metric_list` has that, as lmms-eval takes it."""
@@ -84,7 +94,7 @@ class TemporalTask(ConfigurableMessagesTask):
         limit = int(limit) if limit else None
         asked = create_iterator(self.eval_docs, 0, 1, limit=limit, offset=offset)
         samples = [to_sample(doc) for doc in asked]
-        if self.KIND == "caption":
+        if self.kind.needs_judge(samples):
             captions.require_judge(self.config.task)
         preflight.check_videos(samples, self.source.on_bad_video)
         self._add_categories(samples)
@@ -173,11 +183,55 @@ class CaptionTask(TemporalTask):
     KIND = "caption"
 
 
+class SearchLoopTask(TemporalTask):
+    """Multiple choice by search, with the frames that were looked at; for `temporal_search`."""
+
+    KIND = "search_loop"
+
+    def build_all_requests(self, **options: Any) -> None:
+        """As above, after a look at the command's model class.
+
+        Raises:
+            ValueError: it is another one than `temporal_search`, whose answers are no searches.
+        """
+        self.optional = optional_metrics(getattr(self, "args", None), self.config.task)
+        for name in self.optional:
+            self._aggregation_list[name] = docs.mean_score
+            self._higher_is_better[name] = True
+        super().build_all_requests(**options)
+
+    def process_results(self, doc: Mapping[str, str], results: Sequence[Any], full_docs=None):
+        """The items of the kind, of its categories, and of the optional metrics."""
+        items = super().process_results(doc, results, full_docs)
+        optional = getattr(self, "optional", ())
+        if optional and REQUEST_FAILURE in items:
+            failed = bool(items[REQUEST_FAILURE]["score"])
+            items |= searched.extra_items(doc, results, optional, failed)
+        return items
+
+
+class SearchedChoiceTask(SearchLoopTask):
+    """Multiple choice by search, where nobody knows which frames show the answer."""
+
+    KIND = "search_choice"
+
+
+class SearchedAnyTask(SearchLoopTask):
+    """Any training sample by search: choices, open questions and events."""
+
+    KIND = "search_any"
+
+    def prompt_of(self, sample: Sample) -> str:
+        """The task's own prompt; of the package's search prompts, the one for this sample."""
+        return searched.prompt_for(self.source.prompt, sample)
+
+
 CLASSES: dict[str, type[TemporalTask]] = {
     f"{each.__module__}.{each.__qualname__}": each
     for each in (
         *(GroundingTask, MomentTask, ChoiceTask),
         *(GroundedChoiceTask, SearchTask, CaptionTask),
+        *(SearchLoopTask, SearchedChoiceTask, SearchedAnyTask),
     )
 }
 """What `class: !function ...` can name -> the class."""
@@ -185,13 +239,37 @@ CLASSES: dict[str, type[TemporalTask]] = {
 
 def checkpoint_of(args: Any) -> str | None:
     """The model folder that the command names in `--model_args`, None where it names none."""
-    given = getattr(args, "model_args", None)
-    if isinstance(given, str):
-        given = simple_parse_args_string(given)
+    given = _model_arguments(args)
     for name in ("pretrained", "model", "model_version"):
-        if isinstance(given, dict) and isinstance(given.get(name), str):
+        if isinstance(given.get(name), str):
             return given[name]
     return None
+
+
+def optional_metrics(args: Any, task: str) -> list[str]:
+    """The search metrics that this command asks for beside those of the kind.
+
+    Raises:
+        ValueError: the model class is not `temporal_search`, or a judge is needed and missing.
+    """
+    if args is not None and getattr(args, "model", SEARCH_MODEL) != SEARCH_MODEL:
+        raise ValueError(
+            f"{task} scores searches, and --model {args.model} does not search; use --model "
+            f"{SEARCH_MODEL}, or the tasks without a search loop (docs/tasks.md)"
+        )
+    found = []
+    if str(_model_arguments(args).get("completeness", "")).lower() in ("true", "1"):
+        found.append(searched.COMPLETENESS)
+    if os.environ.get(searched.CONSISTENCY_SETTING) == "1":
+        captions.require_judge(f"{task} with {searched.CONSISTENCY_SETTING}=1")
+        found.append(searched.CONSISTENCY)
+    return found
+
+
+def _model_arguments(args: Any) -> dict[str, Any]:
+    given = getattr(args, "model_args", None)
+    given = simple_parse_args_string(given) if isinstance(given, str) else given
+    return given if isinstance(given, dict) else {}
 
 
 def _model_is_simple(args: Any) -> bool:

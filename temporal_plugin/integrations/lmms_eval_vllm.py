@@ -7,6 +7,7 @@ training's rollout: the unexpanded prompt, the frames at the model's size and th
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from lmms_eval.api.instance import GenerationResult, TokenCounts
@@ -85,13 +86,21 @@ class TemporalVLLM(QwenModel):
                 f"a question has {len(question.images)} pictures, images is {self.images}; "
                 "give the most pictures of one question as images=N in --model_args"
             )
+        return self.row(question.messages, frames, None, self.pictures(question))
+
+    def row(
+        self,
+        messages: Sequence[dict],
+        frames: Frames | None = None,
+        about: tuple | None = None,
+        images: Sequence[Any] = (),
+    ) -> dict[str, Any]:
+        """What `generate_turns` takes of a chat, as `TemporalQwenVL.row`."""
         text = self.processor.apply_chat_template(
-            question.messages, tokenize=False, add_generation_prompt=True
+            messages, tokenize=False, add_generation_prompt=True
         )
         videos = [] if frames is None else [frames]
-        return vllm_inputs.prompt(
-            self.tokenizer(text)["input_ids"], videos, self.pictures(question)
-        )
+        return vllm_inputs.prompt(self.tokenizer(text)["input_ids"], videos, images)
 
     def answer(self, rows: list[dict], generation: dict[str, Any]) -> list[GenerationResult]:
         outputs = self.engine.generate(rows, self._sampling_params(generation), use_tqdm=False)
@@ -102,6 +111,45 @@ class TemporalVLLM(QwenModel):
             )
             for output in outputs
         ]
+
+    def generate_turns(
+        self, rows: list[dict], room: Sequence[int], generation: dict[str, Any]
+    ) -> list[list[int]]:
+        """The next turn of each row as token ids, as `TemporalQwenVL.generate_turns`."""
+        settings = [
+            self._sampling_params({**generation, "until": [], "max_new_tokens": most})
+            for most in room
+        ]
+        outputs = self.engine.generate(rows, settings, use_tqdm=False)
+        return [list(output.outputs[0].token_ids) for output in outputs]
+
+    @property
+    def end_tokens(self) -> set[int]:
+        """What ends a turn."""
+        return {self.tokenizer.eos_token_id}
+
+    def extend(
+        self, row: dict[str, Any], said: Sequence[int], text: str, images: Sequence[Any]
+    ) -> dict[str, Any]:
+        """The row after a turn, and what was said to it, as `TemporalQwenVL.extend`.
+
+        The engine expands the pictures' placeholders; all ids before them stay.
+        """
+        more = self.tokenizer(text)["input_ids"] if text else []
+        found = {**row, "prompt_token_ids": [*row["prompt_token_ids"], *said, *more]}
+        if images:
+            media = dict(row.get("multi_modal_data", {}))
+            media["image"] = [*media.get("image", ()), *images]
+            found["multi_modal_data"] = media
+            found["mm_processor_kwargs"] = dict(vllm_inputs.PROCESSOR_SETTINGS)
+        return found
+
+    def tokens_in(self, row: dict[str, Any]) -> int:
+        """The number of tokens of a row, of its video only the placeholder."""
+        side = self.patch_size * self.config.vision_config.spatial_merge_size
+        images = row.get("multi_modal_data", {}).get("image", ())
+        expanded = sum(image.width * image.height // side**2 - 1 for image in images)
+        return len(row["prompt_token_ids"]) + expanded
 
     def _sampling_params(self, generation: dict[str, Any]):
         """lmms-eval's generation_kwargs as vLLM takes them; temperature 0 is greedy."""

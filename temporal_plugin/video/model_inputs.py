@@ -17,6 +17,9 @@ MODEL_INPUTS = (
     "mm_token_type_ids",
 )
 
+#: those of [1, L], the others are pixels and grids
+TOKEN_INPUTS = ("input_ids", "attention_mask", "mm_token_type_ids", "labels")
+
 
 def encode(
     processor,
@@ -61,6 +64,43 @@ def encode(
     }
 
 
+def encode_text(processor, text: str, images: Sequence = ()) -> dict[str, torch.Tensor]:
+    """Encode a piece of a chat as the template wrote it, with one placeholder per picture.
+
+    Args:
+        processor: a Qwen2.5-VL or Qwen3-VL processor.
+        text: begins and ends between two tokens, as a turn of a chat does.
+        images: PIL pictures at the size the model sees, in order.
+
+    Returns:
+        As `encode`, of these tokens only.
+    """
+    inputs = processor(
+        text=[text], images=list(images) or None, do_resize=False, return_tensors="pt"
+    )
+    return {
+        name: torch.as_tensor(inputs[name]) for name in MODEL_INPUTS if inputs.get(name) is not None
+    }
+
+
+def extended(row: dict[str, torch.Tensor], *parts: dict[str, torch.Tensor]) -> dict:
+    """An encoded row with more tokens and pictures behind it; what was there stays.
+
+    Args:
+        row, parts: encoded rows, each with a batch dimension of 1.
+    """
+    whole = dict(row)
+    for part in parts:
+        for name, tensor in part.items():
+            if name not in whole:
+                whole[name] = tensor
+            elif name in TOKEN_INPUTS:
+                whole[name] = torch.cat([whole[name], tensor], dim=1)
+            else:  # pixels and grids, one after the other
+                whole[name] = torch.cat([whole[name], tensor])
+    return whole
+
+
 def pad_batch(rows: Sequence[dict[str, torch.Tensor]], pad_id: int, *, side: str) -> dict:
     """Stack encoded rows: token tensors are padded on `side` ("left" | "right"), pixels joined.
 
@@ -73,7 +113,7 @@ def pad_batch(rows: Sequence[dict[str, torch.Tensor]], pad_id: int, *, side: str
     batch: dict[str, torch.Tensor] = {}
     for name in dict.fromkeys(name for row in rows for name in row):
         tensors = [row[name] for row in rows if name in row]
-        if name in ("input_ids", "attention_mask", "mm_token_type_ids", "labels"):
+        if name in TOKEN_INPUTS:
             fill = {"input_ids": pad_id, "labels": -100}.get(name, 0)
             tensors = [_pad(tensor, length, fill, side) for tensor in tensors]
         batch[name] = torch.cat(tensors)

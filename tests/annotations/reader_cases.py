@@ -37,6 +37,7 @@ CASES = [
     ("temporal_r1", "temporal_r1.jsonl", {}),
     ("timelens_bench", "charades-timelens.json", {}),
     ("timerft", "timerft.json", {}),
+    ("timesearch_r", "timesearch_r.jsonl", {}),
     ("tvgbench", "tvgbench.json", {}),
     ("verl", "verl.jsonl", {}),
     ("video_mme", "video_mme.json", {}),

@@ -301,3 +301,45 @@ def test_option_list_strips_letters_only_where_all_have_theirs():
     for bad in (["x"], [], ["x"] * 27, "xy", ["x", 3], ["x", " "]):
         with pytest.raises(AnnotationError, match="'options'"):
             option_list("options", bad)
+
+
+def test_timesearch_r_takes_the_options_off_the_question():
+    choice, open_one, bare = fixture_samples("timesearch_r", "timesearch_r.jsonl")
+    assert choice == Sample(
+        id="timesearch_r/0",
+        task="choice",
+        video="ego4d/tiny031.mp4",
+        query="Where was cup number 31?",
+        duration=480,
+        options=("on the shelf", "in the sink", "on the car"),
+        answer="B",
+        source="timesearch_r",
+        split="train",
+        extra={"meta": '{"set": "tiny"}', "position": [300, 345]},
+    )
+    assert (open_one.task, open_one.answer, open_one.options) == ("open", "a blue cup", ())
+    assert (bare.task, bare.query, bare.answer) == ("choice", "Who enters?", "B")
+    assert bare.duration is None and "messages" in bare.extra
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"question": "Where?\nA. on\nC. off"}, "'question': 0 options"),
+        ({"question": "Where?\nA. on\nB. off\nB. away"}, "'question': 0 options"),
+        ({"question": "Where?"}, "'question': 0 options"),
+        ({"question": 7}, "'question': not a string"),
+        ({"target": "B"}, "'target': not an object"),
+        ({"target": {}}, "answer"),
+        ({"target": {"answer": "D"}}, "'target': names none of the options"),
+        ({"gt_frame_index": [1.5]}, "'gt_frame_index': not the number of a frame"),
+        ({"gt_frame_index": 4}, "'gt_frame_index': not a list"),
+        ({"video": "../secret.mp4"}, "not a safe file path"),
+    ],
+)
+def test_timesearch_r_errors(tmp_path, change, problem):
+    row = json.loads((READERS_FOLDER / "timesearch_r.jsonl").read_text().splitlines()[0])
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({**row, **change}) + "\n")
+    with pytest.raises(AnnotationError, match=problem):
+        list(read("timesearch_r", path))

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -117,8 +117,21 @@ def plan(settings: ClipSettings, seed: int, split: str, index: int) -> list[Even
     return events[:count]
 
 
-def draw(settings: ClipSettings, events: list[Event], noise_seed: list[int]) -> np.ndarray:
-    """The frames of one clip as uint8 [T, H, W, 3] RGB."""
+def draw(
+    settings: ClipSettings,
+    events: Sequence[Any],
+    noise_seed: list[int],
+    draw_event: Callable[[np.ndarray, Any, float], None] | None = None,
+) -> np.ndarray:
+    """The frames of one clip as uint8 [T, H, W, 3] RGB.
+
+    Args:
+        settings: length, rate and size.
+        events: `Event`s, or what `draw_event` can draw; all have a start and an end in seconds.
+        noise_seed: decides the background.
+        draw_event: draws an event, at a time in seconds, into a picture [H, W, 3] in place.
+    """
+    draw_event = draw_event or _draw_event
     rng = np.random.default_rng([*noise_seed, 1])
     edge, rate = settings.edge_pixels, settings.frames_per_second
     count = round(settings.duration_seconds * rate)
@@ -138,9 +151,8 @@ def draw(settings: ClipSettings, events: list[Event], noise_seed: list[int]) -> 
     return frames
 
 
-def draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
+def _draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
     """Draws the event's shape into a uint8 picture [H, W, 3] in place."""
-    edge = picture.shape[0]
     progress = (seconds - event.start_seconds) / (event.end_seconds - event.start_seconds)
     radius, centre, strength = 0.21, event.centre, 1.0
     if event.kind == "move":
@@ -149,13 +161,33 @@ def draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
         radius = 0.11 + 0.12 * progress
     elif event.kind == "blink":
         strength = 1.0 if int(seconds * 10) % 6 < 3 else 0.55
+    height = (event.lane + 0.5) / LANES
+    draw_shape(picture, event.shape, event.colour, centre, height, radius, strength)
+
+
+def draw_shape(
+    picture: np.ndarray,
+    shape: str,
+    colour: str,
+    x_centre: float,
+    y_centre: float,
+    radius: float,
+    strength: float = 1.0,
+) -> None:
+    """Draws a shape into a uint8 picture [H, W, 3] in place.
+
+    Args:
+        shape: "square", "circle", "triangle" or "cross".
+        colour: a key of `COLOURS`.
+        x_centre, y_centre, radius: shares of the picture's edge.
+        strength: 1 covers what is behind it, 0 leaves it.
+    """
     # distance of each row [H, 1] and column [1, W] from the centre, in units of the radius
-    positions = (np.arange(edge) + 0.5) / edge
-    y = ((positions - (event.lane + 0.5) / LANES) / radius)[:, None]
-    x = ((positions - centre) / radius)[None, :]
-    inside = _inside(event.shape, x, y)
-    colour = np.asarray(COLOURS[event.colour])
-    picture[inside] = strength * colour + (1 - strength) * picture[inside]
+    positions = (np.arange(picture.shape[0]) + 0.5) / picture.shape[0]
+    y, x = ((positions - y_centre) / radius)[:, None], ((positions - x_centre) / radius)[None, :]
+    inside = _inside(shape, x, y)
+    painted = strength * np.asarray(COLOURS[colour]) + (1 - strength) * picture[inside]
+    picture[inside] = painted
 
 
 def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:

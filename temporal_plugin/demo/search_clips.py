@@ -1,6 +1,6 @@
 """Minute-long synthetic clips in which what is asked for is visible for a second or two.
 
-Over a calm, noisy background a few coloured shapes show up, each once, for 1 to 2 seconds, never
+Over a calm, noisy background a few big coloured shapes show up, each for 1 to 2 seconds, never
 two at a time and each in another colour. A question names a colour and asks for the shape. Every
 shape is the answer to a quarter of a split's questions, wherever it falls: seeing one event tells
 nothing about another, and who missed the event can only guess. A few uniform frames miss it most
@@ -9,6 +9,7 @@ of the time.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,30 @@ SOURCE = "search_demo"
 GAP_SECONDS = 2.0
 #: events begin on this grid, so that a grid of 2 frames a second shows their whole length
 GRID_SECONDS = 0.5
+#: half the width of a shape, as a share of the picture's edge, and how far it may be off the centre
+RADIUS, OFF_CENTRE = 0.4, 0.06
 #: raised whenever the pixels or the questions of a clip change, so that old clips are rewritten
 VERSION = 1
 
 
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One coloured shape, visible during the half-open span [start, end) seconds.
+
+    `x` and `y` are its centre as shares of the picture's edge.
+    """
+
+    colour: str
+    shape: str
+    start_seconds: float
+    end_seconds: float
+    x: float
+    y: float
+
+
 def plan(
     settings: SearchClipSettings, seed: int, split: str, index: int
-) -> tuple[float, list[clips.Event]]:
+) -> tuple[float, list[Event]]:
     """Length in seconds and events of one clip, in order of time; a function of its arguments."""
     rng = np.random.default_rng([seed, clips.SPLITS.index(split), index, 3])
     duration = float(rng.integers(settings.least_seconds, settings.most_seconds + 1))
@@ -40,15 +58,12 @@ def plan(
     colours = rng.permutation(list(clips.COLOURS))[: settings.events]
     shapes = _shapes(settings, seed, split)[index * settings.events :]
     events = [
-        clips.Event(
-            kind="appear",
-            colour=str(colour),
-            shape=str(shape),
-            lane=int(rng.integers(clips.LANES)),
-            start_seconds=start,
-            end_seconds=start + float(length),
-            centre=float(rng.uniform(0.25, 0.75)),
-            rightwards=True,
+        Event(
+            str(colour),
+            str(shape),
+            start,
+            start + float(length),
+            *(0.5 + rng.uniform(-OFF_CENTRE, OFF_CENTRE, size=2)),
         )
         for colour, shape, start, length in zip(colours, shapes, starts, lengths, strict=False)
     ]
@@ -93,14 +108,25 @@ def drawn(settings: SearchClipSettings, duration: float) -> ClipSettings:
     )
 
 
+def draw(
+    settings: SearchClipSettings, duration: float, events: list[Event], noise_seed: list[int]
+) -> np.ndarray:
+    """The frames of one clip as uint8 [T, H, W, 3] RGB."""
+    return clips.draw(drawn(settings, duration), events, noise_seed, _draw_event)
+
+
+def _draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
+    clips.draw_shape(picture, event.shape, event.colour, event.x, event.y, RADIUS)
+
+
 def _write_clip(
     out: Path, settings: SearchClipSettings, seed: int, split: str, index: int
 ) -> list[dict]:
     """Writes one mp4 and returns its rows: a question about each event."""
     duration, events = plan(settings, seed, split, index)
     name = f"{split}_{index:04d}"
+    frames = draw(settings, duration, events, [seed, clips.SPLITS.index(split), index])
     look = drawn(settings, duration)
-    frames = clips.draw(look, events, [seed, clips.SPLITS.index(split), index])
     clips.encode(out / "videos" / f"{name}.mp4", frames, look, preset="ultrafast")
     return [
         {

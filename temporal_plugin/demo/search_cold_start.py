@@ -1,9 +1,9 @@
 """A brief supervised start, so that the tiny model calls the tool in form and can read a frame.
 
 Its traces are real searches (the conversation, tool and embeddings of training and evaluation) by
-a poor searcher, see `SearchColdStartSettings`. Whoever was shown the event answers right, whoever
-was not guesses. The same questions are also asked about the searched frames alone and about
-uniform frames, so that every form that is compared later is known to the model.
+a poor searcher, see `SearchColdStartSettings`. What to answer is taught where the event was shown;
+where it was not, only the form of an answer is. The same questions are also asked about searched
+frames alone and about uniform frames: every form that is compared later is known to the model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from temporal_plugin.demo import clips, search_clips, search_model
+from temporal_plugin.demo import clips, search_model
 from temporal_plugin.demo.cold_start import IGNORED_LABEL, batches, train_batch
 from temporal_plugin.demo.search_settings import SearchDemoSettings
 
@@ -30,22 +30,8 @@ if TYPE_CHECKING:
     from temporal_plugin.video.frames import Frames
 
 logger = logging.getLogger(__name__)
-LETTERS = tuple("ABCD"[: len(search_clips.SHAPES)])
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One chat, ready for the model.
-
-    Attributes:
-        inputs: its tensors (batch of one), with `labels` on what the model is to say.
-        answer_at: position of the answer's letter.
-        guesses: the event was not shown; another letter is drawn each time the row is used.
-    """
-
-    inputs: dict[str, torch.Tensor]
-    answer_at: int
-    guesses: bool
+#: the tensors of one chat (batch of one), with `labels` on what the model is taught to say
+Row = dict[str, "torch.Tensor"]
 
 
 class Tracer:
@@ -184,9 +170,10 @@ class Tracer:
         taught = said_by_assistant(ids.tolist(), self._header, self.processor.tokenizer)
         labels = torch.full_like(ids, IGNORED_LABEL)
         labels[taught] = ids[taught]
-        letter = self.processor.tokenizer.convert_tokens_to_ids(sample.answer)
-        answer_at = max(index for index in taught if ids[index] == letter)
-        return Row({**inputs, "labels": labels[None]}, answer_at, not shown)
+        if not shown:  # whoever saw nothing is taught no answer
+            letter = self.processor.tokenizer.convert_tokens_to_ids(sample.answer)
+            labels[max(place for place in taught if ids[place] == letter)] = IGNORED_LABEL
+        return {**inputs, "labels": labels[None]}
 
 
 def times_of(conversation: Conversation) -> list[float]:
@@ -223,17 +210,6 @@ def said_by_assistant(ids: list[int], header: list[int], tokenizer: Any) -> list
             if ids[index - 1] == tokenizer.eos_token_id:
                 break
     return positions
-
-
-def used(row: Row, letters: Sequence[int], generator: random.Random) -> dict[str, torch.Tensor]:
-    """The row's inputs; a guess is drawn anew, so that none can be learned by heart."""
-    if not row.guesses:
-        return row.inputs
-    inputs = {**row.inputs}
-    for name in ("input_ids", "labels"):
-        inputs[name] = inputs[name].clone()
-        inputs[name][0, row.answer_at] = generator.choice(list(letters))
-    return inputs
 
 
 def frame_search(settings: SearchDemoSettings, method: str = "dpp") -> FrameSearch:
@@ -286,8 +262,6 @@ def _train(model: Any, processor: Any, rows: list[Row], settings: SearchDemoSett
     from rich.progress import Progress
 
     cold, tokenizer = settings.cold_start, processor.tokenizer
-    letters = tokenizer.convert_tokens_to_ids(list(LETTERS))
-    generator = random.Random(settings.seed)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cold.learning_rate, weight_decay=cold.weight_decay
     )
@@ -299,7 +273,7 @@ def _train(model: Any, processor: Any, rows: list[Row], settings: SearchDemoSett
     with Progress() as progress:
         task = progress.add_task("cold start", total=cold.batches)
         for number, picked in enumerate(batches(len(rows), cold.batch_size, settings.seed), 1):
-            batch = [used(rows[index], letters, generator) for index in picked]
+            batch = [rows[index] for index in picked]
             losses.append(train_batch(model, optimizer, batch, tokenizer.pad_token_id))
             warmup.step()
             progress.update(task, advance=1, description=f"cold start, loss {losses[-1]:.2f}")

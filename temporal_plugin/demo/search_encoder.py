@@ -49,9 +49,9 @@ def pictures(settings: SearchDemoSettings) -> tuple[np.ndarray, list[tuple[str, 
     found, labels = [], []
     for index in range(settings.clips.train):
         duration, events = search_clips.plan(settings.clips, settings.seed, "train", index)
-        look = search_clips.drawn(settings.clips, duration)
-        frames = clips.draw(look, events, [settings.seed, clips.SPLITS.index("train"), index])
-        rate = look.frames_per_second
+        noise_seed = [settings.seed, clips.SPLITS.index("train"), index]
+        frames = search_clips.draw(settings.clips, duration, events, noise_seed)
+        rate = settings.clips.frames_per_second
         free = np.ones(len(frames), bool)
         for event in events:
             first, last = round(event.start_seconds * rate), round(event.end_seconds * rate) - 1

@@ -58,7 +58,7 @@ class SearchColdStartSettings:
             other colour.
     """
 
-    batches: int = 500
+    batches: int = 300
     batch_size: int = 32
     learning_rate: float = 1e-3
     warmup_batches: int = 20
@@ -67,7 +67,7 @@ class SearchColdStartSettings:
     traces: int = 2
     frames_rows: int = 2
     uniform_share: float = 0.5
-    search_counts: tuple[float, ...] = (0.4, 0.4, 0.2)
+    search_counts: tuple[float, ...] = (0.55, 0.35, 0.1)
     right_colour_share: float = 0.4
 
 

@@ -54,9 +54,8 @@ def test_a_query_finds_its_events_frames(tmp_path):
     recalls, chance = [], []
     for index in range(settings.clips.test):
         duration, events = search_clips.plan(settings.clips, 0, "test", index)
-        look = search_clips.drawn(settings.clips, duration)
-        frames = clips.draw(look, events, [0, 2, index])[::2]
-        times = np.arange(len(frames)) * 2 / look.frames_per_second
+        frames = search_clips.draw(settings.clips, duration, events, [0, 2, index])[::2]
+        times = np.arange(len(frames)) * 2 / settings.clips.frames_per_second
         features = encoder.images(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
         for event in events:
             scores = features @ encoder.texts([f"{event.colour} thing"])[0]

@@ -300,24 +300,24 @@ def test_a_turn_that_is_cut_off_is_closed_without_teaching_it(config, row):
     assert (counters["malformed"], counters["retries"], counters["answered"]) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("length", [330, 560])
-def test_the_response_never_exceeds_its_length(tiny_model, row, config, length):
-    """At 560 the frames no longer fit and it must answer; at 330 nothing fits any more."""
+@pytest.mark.parametrize(("spare", "overflows"), [(20, True), (400, False)])
+def test_the_response_never_exceeds_its_length(config, row, spare, overflows):
+    """After a call the frames do not fit any more, or not even the request to answer."""
+    search = call(num_frames=8)
+    worker = Scripted(config, [search, ANSWER, GLIMPSE])
+    length = len(worker.worker.tokenizer.encode(search)) + 1 + spare
     config = config.copy()
     config.data.max_response_length = length
-    turns = [call(num_frames=8), ANSWER, GLIMPSE]
-    _, (rollout,) = rolled(config, row, turns)
+    _, (rollout,) = rolled(config, row, [search, ANSWER, GLIMPSE])
     assert len(rollout["responses"]) <= length
     counters = search_of(rollout)["counters"]
     assert counters["dropped_results"] == 1
     assert counters["searches"] == counters["frames"] == 0
     assert "pixel_values" not in rollout["multi_modal_inputs"]
     assert search_of(rollout)["verified"] is None
-    if length == 330:
-        assert counters["overflow"] == 1 and search_of(rollout)["answer"] == ""
-        assert rollout["response_mask"].all()
-    else:
-        assert counters["forced_answer"] == 1 and search_of(rollout)["answer"] == ANSWER
+    assert counters["overflow"] == float(overflows)
+    assert search_of(rollout)["answer"] == ("" if overflows else ANSWER)
+    assert bool(rollout["response_mask"].all()) == overflows
 
 
 class Broken:

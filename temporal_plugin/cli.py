@@ -9,7 +9,12 @@ from typing import Annotated
 
 import typer
 
-from temporal_plugin import curate_command, frames_command, search_filter_command
+from temporal_plugin import (
+    curate_command,
+    frames_command,
+    search_filter_command,
+    traces_command,
+)
 from temporal_plugin.command_errors import fail
 from temporal_plugin.demo import command
 from temporal_plugin.doctor import command as doctor_command
@@ -29,6 +34,7 @@ app.add_typer(curate_command.app, name="curate")
 curate_command.app.command("search-filter", epilog=search_filter_command.EXAMPLE)(
     search_filter_command.search_filter
 )
+data_app.command("traces", epilog=traces_command.EXAMPLE)(traces_command.traces)
 app.command("demo", epilog=command.EXAMPLE)(command.demo)
 app.command("doctor", epilog=doctor_command.EXAMPLE)(doctor_command.doctor)
 app.command("report", epilog=report_command.EXAMPLE)(report_command.report)

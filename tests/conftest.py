@@ -50,6 +50,38 @@ def clock_video(write_video, tmp_path_factory):
     return write_video(tmp_path_factory.mktemp("video") / "clock.mp4", frames)
 
 
+@pytest.fixture(scope="session")
+def siglip_folder(tmp_path_factory) -> Path:
+    """The folder of a tiny random SigLIP."""
+    from tiny_siglip import build_tiny_siglip
+
+    return build_tiny_siglip(tmp_path_factory.mktemp("encoder") / "siglip")
+
+
+@pytest.fixture(scope="session")
+def encoder(siglip_folder):
+    """The same, loaded."""
+    from temporal_plugin.search.embed import load_encoder
+
+    return load_encoder(siglip_folder, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def scenes_video(write_video, tmp_path_factory) -> Path:
+    """A 12 s mp4 at 10 fps, 64x48, of six 2 s scenes of one colour each."""
+    colours = [
+        (250, 10, 10),
+        (10, 250, 10),
+        (10, 10, 250),
+        (240, 240, 10),
+        (10, 240, 240),
+        (0, 0, 0),
+    ]
+    frames = np.repeat(np.array(colours, np.uint8), 20, axis=0)[:, None, None, :]
+    frames = np.broadcast_to(frames, (120, 48, 64, 3)).copy()
+    return write_video(tmp_path_factory.mktemp("scenes") / "scenes.mp4", frames)
+
+
 @pytest.fixture
 def openai_server():
     """openai_server(reply) -> a running local server, see `openai_server.FakeServer`."""

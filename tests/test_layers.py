@@ -17,7 +17,7 @@ LEAVES = ("resources", "torchvision_shim")  # use nothing of this package
 # may use everything, the heavy part in functions
 TOOLS = (
     *("command_errors", "report", "demo", "cli", "doctor"),
-    *("frames_command", "curate_command", "search_filter_command"),
+    *("frames_command", "curate_command", "search_filter_command", "traces_command"),
 )
 LOWER = (*CORE, *LEAVES, "annotations", "video")
 

@@ -25,11 +25,17 @@ KIND_OF_CLASS = {
     "GroundedChoiceTask": "grounded_choice",
     "SearchTask": "search",
     "CaptionTask": "caption",
+    "SearchLoopTask": "search_loop",
+    "SearchedChoiceTask": "search_choice",
+    "SearchedAnyTask": "search_any",
 }
 NOT_IN_GROUPS = {
     "temporal_grounding_charades",  # a built-in of lmms-eval has this name
     "temporal_grounding_demo",
     "temporal_qa_tempcompass_captioning",  # needs a judge
+    # need the model class temporal_search
+    *(f"temporal_search_loop_{name}" for name in ("haystack_ego4d", "haystack_lvbench")),
+    "temporal_search_loop_longvideobench",
 }
 
 

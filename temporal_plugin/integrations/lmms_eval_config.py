@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from lmms_eval.utils import load_yaml_config
+from lmms_eval.utils import load_yaml_config, simple_parse_args_string
 
 from temporal_plugin import prompts
 from temporal_plugin.answers import contract_named
@@ -64,6 +64,13 @@ def source_of(config: dict[str, Any]) -> Source:
         ValueError: as `Source.from_mapping`.
     """
     return Source.from_mapping(config.get("dataset_kwargs"), task=config.get("task", "?"))
+
+
+def model_arguments(args: Any) -> dict[str, Any]:
+    """The `--model_args` of a command as lmms-eval parsed it; empty where there are none."""
+    given = getattr(args, "model_args", None)
+    given = simple_parse_args_string(given) if isinstance(given, str) else given
+    return given if isinstance(given, dict) else {}
 
 
 def _reasons(prompt: prompts.Prompt) -> bool:

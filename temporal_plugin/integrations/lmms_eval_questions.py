@@ -23,6 +23,7 @@ class Question:
         scores: every metric that has a score for this question; NaN where it is no number.
         category: fields for breakdowns.
         prompt: name and fingerprint of the prompt; "" where the log does not say.
+        tries: of a search task, what each of its searches counted, and its `frames`.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Question:
     scores: Mapping[str, float]
     category: Mapping[str, Any]
     prompt: str
+    tries: tuple[Mapping[str, float], ...] = ()
 
 
 def read_questions(run: TaskRun) -> dict[str, Question]:
@@ -88,7 +90,7 @@ def _question(row: Mapping[str, Any]) -> Question:
         for key, value in row.items()
         if key not in _NOT_SCORES and is_number(value)
     }
-    video, prompt, category = None, "", {}
+    video, prompt, category, tries = None, "", {}, ()
     for key, item in _items(row):
         if "score" in item and "/" not in key:  # `miou/pose` is the same score once more
             scores[key] = float(item["score"]) if is_number(item["score"]) else math.nan
@@ -97,4 +99,17 @@ def _question(row: Mapping[str, Any]) -> Question:
                 category = dict(item["category"])
             if item.get("prompt"):
                 prompt = f"{item['prompt']} ({item.get('prompt_fingerprint', '?')})"
-    return Question(_id(row), None if video is None else str(video), scores, category, prompt)
+            if isinstance(item.get("tries"), list):
+                tries = tuple(_counts(each) for each in item["tries"])
+    video = None if video is None else str(video)
+    return Question(_id(row), video, scores, category, prompt, tries)
+
+
+def _counts(search: Any) -> dict[str, float]:
+    """The numbers of one search; what is none is left out."""
+    if not isinstance(search, Mapping):
+        return {}
+    counters = search.get("counters")
+    found = dict(counters) if isinstance(counters, Mapping) else {}
+    found["frames"] = search.get("frames")
+    return {str(name): float(value) for name, value in found.items() if is_number(value)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -10,6 +11,7 @@ from temporal_plugin import answers, prompts
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations import lmms_eval_captions as captions
 from temporal_plugin.integrations import lmms_eval_docs as docs
+from temporal_plugin.integrations.lmms_eval_config import model_arguments
 from temporal_plugin.integrations.lmms_eval_failures import RequestFailed
 from temporal_plugin.integrations.lmms_eval_kinds import KINDS, by_task
 from temporal_plugin.integrations.lmms_eval_search_record import Record, Searched
@@ -27,11 +29,38 @@ CONSISTENCY_SETTING = "TEMPORAL_PLUGIN_SEARCH_CONSISTENCY"
 """Environment variable; "1" adds the metric `consistency` to the search tasks of the run."""
 
 
+SEARCH_MODEL = "temporal_search"
+"""The model class whose answers are records of searches."""
+
+
+def optional_metrics(args: Any, task: str) -> list[str]:
+    """The metrics that a command asks for beside those of a search task's kind.
+
+    Args:
+        args: the command as lmms-eval parsed it; None where it is called from Python.
+
+    Raises:
+        ValueError: the model class is not `temporal_search`, or a judge is needed and missing.
+    """
+    if args is not None and getattr(args, "model", SEARCH_MODEL) != SEARCH_MODEL:
+        raise ValueError(
+            f"{task} scores searches, and --model {args.model} does not search; use --model "
+            f"{SEARCH_MODEL}, or the tasks without a search loop (docs/tasks.md)"
+        )
+    found = []
+    if str(model_arguments(args).get(COMPLETENESS, "")).lower() in ("true", "1"):
+        found.append(COMPLETENESS)
+    if os.environ.get(CONSISTENCY_SETTING) == "1":
+        captions.require_judge(f"{task} with {CONSISTENCY_SETTING}=1")
+        found.append(CONSISTENCY)
+    return found
+
+
 def process_results(doc: Mapping[str, str], results: Sequence[Any]) -> dict[str, dict]:
     """Score a document as `lmms_eval_docs.process_results` does, from records of searches.
 
     A search without an answer, or one that never looked, stays in every mean with what it is
-    worth. The details hold the conversation, the seconds found and the tries beside the scores.
+    worth. The details hold the seconds found and, as `tries`, every conversation.
 
     Raises:
         ValueError: a response is no record: the model class is not `temporal_search`.
@@ -45,28 +74,24 @@ def process_results(doc: Mapping[str, str], results: Sequence[Any]) -> dict[str,
     items = docs.items_of(doc, kind, scores)
     said = [each.answer for each in records]
     details = docs.details_of(doc, sample, said, [each.answer for each in found], failed)
-    tries = [] if failed is not None else [_try(each, sample) for each in found]
-    items[kind.details] |= {**details, **_conversations(records), "tries": tries}
+    details["predicted_seconds"] = list(records[0].seconds)
+    details["counters"] = records[0].counters
+    details["tries"] = [] if failed is not None else [_try(each, sample) for each in found]
+    items[kind.details] |= details
     return items
 
 
 def _try(found: Searched, sample: Sample) -> dict[str, Any]:
-    score = by_task(found.answer, sample)["accuracy"]
-    return {"score": score, "frames": found.record.frames}
-
-
-def _conversations(records: Sequence[Record]) -> dict[str, Any]:
-    """What a sample log says of the searches; of repeats, all of them."""
-    first = records[0]
-    found: dict[str, Any] = {
-        "conversation": list(first.turns),
-        "predicted_seconds": list(first.seconds),
-        "counters": first.counters,
-        "verified": first.verified,
+    """What a sample log says of one search: its worth, and the whole conversation."""
+    record = found.record
+    return {
+        "score": by_task(found.answer, sample)["accuracy"],
+        "frames": record.frames,
+        "seconds": list(record.seconds),
+        "turns": list(record.turns),
+        "counters": record.counters,
+        "verified": record.verified,
     }
-    if len(records) > 1:
-        found["conversations"] = [list(each.turns) for each in records]
-    return found
 
 
 def extra_items(

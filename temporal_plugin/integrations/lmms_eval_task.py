@@ -6,13 +6,12 @@ One class per kind of task; a task's YAML names it under `class`, which brings t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import datasets
 from lmms_eval.api.task import ConfigurableMessagesTask, ConfigurableTask
-from lmms_eval.utils import create_iterator, simple_parse_args_string
+from lmms_eval.utils import create_iterator
 from loguru import logger
 
 from temporal_plugin import prompts
@@ -23,13 +22,10 @@ from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_preflight as preflight
 from temporal_plugin.integrations import lmms_eval_searched as searched
 from temporal_plugin.integrations import lmms_eval_time_loss as time_loss
-from temporal_plugin.integrations.lmms_eval_config import complete, source_of
+from temporal_plugin.integrations.lmms_eval_config import complete, model_arguments, source_of
 from temporal_plugin.integrations.lmms_eval_docs import to_doc, to_sample
 from temporal_plugin.integrations.lmms_eval_kinds import KINDS
 from temporal_plugin.metrics.means import LOWER_IS_BETTER, REQUEST_FAILURE
-
-SEARCH_MODEL = "temporal_search"
-"""The model class whose answers are records of searches."""
 
 
 class TemporalTask(ConfigurableMessagesTask):
@@ -194,7 +190,7 @@ class SearchLoopTask(TemporalTask):
         Raises:
             ValueError: it is another one than `temporal_search`, whose answers are no searches.
         """
-        self.optional = optional_metrics(getattr(self, "args", None), self.config.task)
+        self.optional = searched.optional_metrics(getattr(self, "args", None), self.config.task)
         for name in self.optional:
             self._aggregation_list[name] = docs.mean_score
             self._higher_is_better[name] = True
@@ -239,37 +235,11 @@ CLASSES: dict[str, type[TemporalTask]] = {
 
 def checkpoint_of(args: Any) -> str | None:
     """The model folder that the command names in `--model_args`, None where it names none."""
-    given = _model_arguments(args)
+    given = model_arguments(args)
     for name in ("pretrained", "model", "model_version"):
         if isinstance(given.get(name), str):
             return given[name]
     return None
-
-
-def optional_metrics(args: Any, task: str) -> list[str]:
-    """The search metrics that this command asks for beside those of the kind.
-
-    Raises:
-        ValueError: the model class is not `temporal_search`, or a judge is needed and missing.
-    """
-    if args is not None and getattr(args, "model", SEARCH_MODEL) != SEARCH_MODEL:
-        raise ValueError(
-            f"{task} scores searches, and --model {args.model} does not search; use --model "
-            f"{SEARCH_MODEL}, or the tasks without a search loop (docs/tasks.md)"
-        )
-    found = []
-    if str(_model_arguments(args).get("completeness", "")).lower() in ("true", "1"):
-        found.append(searched.COMPLETENESS)
-    if os.environ.get(searched.CONSISTENCY_SETTING) == "1":
-        captions.require_judge(f"{task} with {searched.CONSISTENCY_SETTING}=1")
-        found.append(searched.CONSISTENCY)
-    return found
-
-
-def _model_arguments(args: Any) -> dict[str, Any]:
-    given = getattr(args, "model_args", None)
-    given = simple_parse_args_string(given) if isinstance(given, str) else given
-    return given if isinstance(given, dict) else {}
 
 
 def _model_is_simple(args: Any) -> bool:

@@ -123,11 +123,6 @@ class TemporalVLLM(QwenModel):
         outputs = self.engine.generate(rows, settings, use_tqdm=False)
         return [list(output.outputs[0].token_ids) for output in outputs]
 
-    @property
-    def end_tokens(self) -> set[int]:
-        """What ends a turn."""
-        return {self.tokenizer.eos_token_id}
-
     def extend(
         self, row: dict[str, Any], said: Sequence[int], text: str, images: Sequence[Any]
     ) -> dict[str, Any]:

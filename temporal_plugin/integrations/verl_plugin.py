@@ -28,6 +28,8 @@ def register() -> None:
     when_imported("verl.workers.rollout.base", _register_rollout_adapter)
     when_imported("verl.trainer.ppo.v1", _register_trainer)
     when_imported("verl.utils.tensordict_utils", _fix_equal_lengths)
+    for family in ("qwen2_vl", "qwen3_vl"):
+        when_imported(f"verl.models.transformers.{family}", _fix_vision_calls)
     when_imported("transformers.models.qwen2_5_vl.modeling_qwen2_5_vl", _fix_positions)
     when_imported("transformers.models.qwen2_5_vl.processing_qwen2_5_vl", _pass_seconds_per_grid)
 
@@ -63,6 +65,12 @@ def _fix_equal_lengths(module) -> None:
     from temporal_plugin.integrations.verl_equal_lengths import fix_equal_lengths
 
     fix_equal_lengths(module)
+
+
+def _fix_vision_calls(module) -> None:
+    from temporal_plugin.integrations.verl_one_vision_call import fix_vision_calls
+
+    fix_vision_calls(module)
 
 
 def _fix_positions(module) -> None:

@@ -25,6 +25,7 @@ from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations.shared_videos import SharedVideoProcessor
 from temporal_plugin.integrations.verl_dataset import (
     chat,
+    prompt_of,
     read_samples,
     read_videos,
     require_files,
@@ -50,7 +51,6 @@ class TemporalSFTDataset(MultiTurnSFTDataset):
     def __init__(self, parquet_files, tokenizer, config, processor=None, max_samples=-1):
         self.config = config
         self.settings = temporal_settings(config)
-        self.prompt = prompts.load(self.settings["prompt"])
         if processor is not None:  # patches in one pass; a worker process keeps none of them
             processor = copy.copy(processor)
             host = SharedVideoProcessor(processor.video_processor, max_bytes=0)
@@ -79,7 +79,8 @@ class TemporalSFTDataset(MultiTurnSFTDataset):
 
     def __getitem__(self, item: int) -> dict[str, Any]:
         sample = self.samples[item]
-        messages = taught_messages(self.prompt, sample, self.settings["sampling"])
+        prompt = prompt_of(self.settings, sample.task)
+        messages = taught_messages(prompt, sample, self.settings["sampling"])
         patch_size = self.processor.video_processor.patch_size
         try:
             videos = read_videos(video_entries(messages), patch_size, self.settings["frame_store"])
@@ -92,14 +93,20 @@ class TemporalSFTDataset(MultiTurnSFTDataset):
 
     def _encode(self, messages: list[dict], videos: list) -> tuple:
         """(token ids [L], loss mask [L], processor output) of a chat."""
+        found = turns(self.processor, messages, self.apply_chat_template_kwargs)
+        return self._encode_pieces([(text, [], taught) for text, taught in found], videos)
+
+    def _encode_pieces(self, pieces: list[tuple[str, list, bool]], videos: list) -> tuple:
+        """The same of a chat in pieces: text, its pictures, and whether it is taught."""
         ids, mask, inputs, videos = [], [], {}, list(videos)
-        for text, taught in turns(self.processor, messages, self.apply_chat_template_kwargs):
+        for text, images, taught in pieces:
             count = text.count(self.processor.video_token)
             shown, videos = videos[:count], videos[count:]
             part = dict(
                 build_multimodal_processor_inputs(
                     self.processor,
                     text=[text],
+                    images=images or None,
                     videos=shown or None,
                     mm_processor_kwargs=self.config.get("mm_processor_kwargs")
                     or PROCESSOR_SETTINGS,

@@ -90,11 +90,14 @@ def report(
 
 
 def tables_of(group: Group, fields: tuple[str, ...]) -> list[Table]:
-    """The tables of a group: scores, differences, and a breakdown for each of `fields`."""
+    """The tables of a group: scores, searches, differences, a breakdown for each of `fields`."""
     from temporal_plugin.report import evaluation_tables as tables
+    from temporal_plugin.report.searches import search_table
 
+    searches = search_table(group)
     return [
         tables.scores_table(group),
+        *([] if searches is None else [searches]),
         *map(tables.difference_table, group.differences),
         *(
             tables.breakdown_table(group, field)

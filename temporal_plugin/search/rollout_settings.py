@@ -72,7 +72,7 @@ class RolloutSettings:
     frames: Mapping[str, Any]
     limits: Limits = field(default_factory=Limits)
     verify: Verify | None = field(default_factory=Verify)
-    seek_seconds: float = 300.0
+    seek_seconds: float = 600.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.seek_seconds, (int, float)) or not self.seek_seconds > 0:

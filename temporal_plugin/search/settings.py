@@ -19,13 +19,14 @@ RANGES = {
     "batch_size": (1, 1 << 16),
     "replicas": (0, 4096),
     "concurrency": (1, 1024),
+    "threads": (1, 1024),
     "cpus": (0, 1024),
     "gpus": (0, 64),
     "retries": (0, 100),
     "call_seconds": (1e-3, math.inf),
     "start_seconds": (1e-3, math.inf),
 }
-WHOLE = ("patch_size", "batch_size", "replicas", "concurrency", "retries")
+WHOLE = ("patch_size", "batch_size", "replicas", "concurrency", "threads", "retries")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class SearchSettings:
         batch_size: pictures that the encoder is given at once.
         replicas: actors in a cluster; 0 searches in the process that asks.
         concurrency: calls that one replica works on at once.
-        cpus: processors that Ray keeps for a replica.
+        threads: of the encoder in a replica, where it runs on the CPU.
+        cpus: processors that Ray keeps for a replica; with 0 it starts anywhere at once.
         gpus: GPU or part of one that Ray keeps for a replica. A trainer that holds all GPUs
             leaves none: queries are short texts, so 0 (the CPU) is enough once the embeddings
             are made.
@@ -68,7 +70,8 @@ class SearchSettings:
     batch_size: int = 64
     replicas: int = 2
     concurrency: int = 4
-    cpus: float = 1.0
+    threads: int = 4
+    cpus: float = 0.0
     gpus: float = 0.0
     retries: int = 3
     call_seconds: float = 1800.0

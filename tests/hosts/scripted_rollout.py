@@ -97,25 +97,29 @@ def record(module) -> None:
     module.TemporalTrainer._compute_metrics = compute
 
 
-def die_once(module) -> None:
-    """The first search for "die" ends the process that searches; "broken" cannot be read."""
+def break_search(module) -> None:
+    """The first search for "die" finds all actors killed; "broken" cannot be read."""
+    import ray
+
     from temporal_plugin.video.errors import VideoError
 
-    upstream = module.FrameSearch.seek
+    upstream = module.RayClient.seek
 
-    def seek(self, video, query, *arguments, **named):
+    async def seek(self, video, query, *arguments, **named):
         if query == "broken":
             raise VideoError(f"{video}: cut off (scripted)")
         mark = Path(os.environ["SCRIPT_OUT"]) / "died"
         if query == "die" and not mark.exists():
             mark.touch()
-            os._exit(1)
-        return upstream(self, video, query, *arguments, **named)
+            await upstream(self, video, query, *arguments, **named)  # they run now
+            for actor in list(self._actors.values()):
+                ray.kill(actor, no_restart=False)
+        return await upstream(self, video, query, *arguments, **named)
 
-    module.FrameSearch.seek = seek
+    module.RayClient.seek = seek
 
 
 if SCRIPT:
     when_imported("temporal_plugin.integrations.transformers_generate", lead)
     when_imported("temporal_plugin.integrations.verl_trainer", record)
-    when_imported("temporal_plugin.search.frame_search", die_once)
+    when_imported("temporal_plugin.integrations.verl_frame_search", break_search)

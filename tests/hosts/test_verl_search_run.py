@@ -15,6 +15,7 @@ pytest.importorskip("verl")
 
 pytestmark = pytest.mark.slow
 SIZE = "{min_pixels: 3136, max_pixels: 4096}"
+FRAMES = f"{{method: uniform, replicas: 1, call_seconds: 300, sampling: {SIZE}}}"
 THINK = "<think>*</think>"
 ANSWER = THINK + "<answer>{}</answer>"
 VERIFY = "*<answer>{}</answer>"
@@ -61,7 +62,7 @@ def searching(verl, tiny_model, tmp_path, monkeypatch):
             f"data.val_files={data}",
             f"actor_rollout_ref.model.path={tiny_model(family)}",
             "data.temporal.prompt={choice: search_choice, open: search_text}",
-            f"data.temporal.search={{frames: {{method: uniform, sampling: {SIZE}}}}}",
+            f"data.temporal.search={{frames: {FRAMES}}}",
             "data.max_prompt_length=1400",
             "data.max_response_length=1600",
             "actor_rollout_ref.rollout.max_model_len=3072",
@@ -134,7 +135,7 @@ def test_the_actor_sees_what_the_rollout_saw(clips, searching, family):
         assert metrics[f"reward/{name}/mean"] == pytest.approx(value), name
 
 
-def test_faults(clips, searching, openai_server):
+def test_faults(clips, searching, openai_server, tmp_path):
     """The judge fails half of the time, a search actor dies in mid-step, a video breaks off."""
     server = openai_server(lambda body, number: Fault(500) if number % 2 else "1")
     asked = {"task": "open", "answer": "a red car"}
@@ -153,7 +154,6 @@ def test_faults(clips, searching, openai_server):
         turns,
         VERIFY.format("nothing"),
         f"reward.custom_reward_function.reward_kwargs={{variant: code, judge: {judge}}}",
-        "data.temporal.search.frames.replicas=1",
     )
     assert len(rows) == 8
     mean = {name: metrics[f"reward/{name}/mean"] for name in ("searches", "search_failures")}
@@ -162,5 +162,6 @@ def test_faults(clips, searching, openai_server):
     failures = metrics["reward/judge_failures/mean"]
     assert 0 < failures < metrics["reward/judge_asked/mean"]
     assert metrics["reward/completeness/mean"] <= metrics["reward/accuracy/mean"]
+    assert (tmp_path / "out/died").exists()
     assert "an answer stays unjudged" in output
     assert "cut off (scripted)" in output

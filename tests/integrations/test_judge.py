@@ -179,13 +179,14 @@ def test_a_damaged_cache_file_is_asked_for_again(openai_server, tmp_path, conten
     assert json.loads(file.read_text()) == {"correct": True}
 
 
-def test_another_model_or_wording_judges_anew(openai_server, tmp_path, monkeypatch):
+def test_another_model_or_wording_judges_anew(openai_server, tmp_path):
     server = openai_server(honest)
     judge(server, cache=tmp_path).verdict(*CASE)
     other = Judge(ChatSettings("other", server.url), cache=tmp_path)
     other.verdict(*CASE)
-    monkeypatch.setattr(module, "INSTRUCTIONS", "Be strict.")
-    judge(server, cache=tmp_path).verdict(*CASE)
+    strict = Judge(ChatSettings("m", server.url), instructions="Be strict.", cache=tmp_path)
+    strict.verdict(*CASE)
+    assert server.bodies[-1]["messages"][0]["content"] == "Be strict."
     assert len(server.bodies) == 3
 
 

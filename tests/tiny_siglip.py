@@ -1,8 +1,6 @@
-"""Tiny random dual encoders in the files of real ones."""
+"""A tiny random dual encoder in the files of a real one."""
 
 from pathlib import Path
-
-import pytest
 
 WORDS = [
     "a",
@@ -62,35 +60,3 @@ def build_tiny_siglip(folder: Path, *, seed: int = 0, size: int = 16, width: int
     images = SiglipImageProcessor(size={"height": size, "width": size})
     SiglipProcessor(images, fast).save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def siglip_folder(tmp_path_factory) -> Path:
-    """The folder of a tiny random SigLIP."""
-    return build_tiny_siglip(tmp_path_factory.mktemp("encoder") / "siglip")
-
-
-@pytest.fixture(scope="session")
-def encoder(siglip_folder):
-    """The same, loaded."""
-    from temporal_plugin.search.embed import load_encoder
-
-    return load_encoder(siglip_folder, device="cpu")
-
-
-@pytest.fixture(scope="session")
-def scenes_video(write_video, tmp_path_factory) -> Path:
-    """A 12 s mp4 at 10 fps, 64x48, of six 2 s scenes of one colour each."""
-    import numpy as np
-
-    colours = [
-        (250, 10, 10),
-        (10, 250, 10),
-        (10, 10, 250),
-        (240, 240, 10),
-        (10, 240, 240),
-        (0, 0, 0),
-    ]
-    frames = np.repeat(np.array(colours, np.uint8), 20, axis=0)[:, None, None, :]
-    frames = np.broadcast_to(frames, (120, 48, 64, 3)).copy()
-    return write_video(tmp_path_factory.mktemp("scenes") / "scenes.mp4", frames)

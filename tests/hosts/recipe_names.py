@@ -14,4 +14,6 @@ SFT = [name for name in NAMES if name.endswith("_sft")]
 #: those whose model, data and machine are settings
 METHODS = [name for name in NAMES if not name.startswith("tiny")]
 GRPO = [name for name in METHODS if name not in SFT]
+#: those that search; their CPU variant is the recipe tiny_search
+SEARCH = [name for name in GRPO if name.startswith("timesearch")]
 MACHINES = sorted(file.stem for file in (ROOT / "base/machine").glob("*.yaml"))

@@ -11,6 +11,9 @@ from temporal_plugin import prompts, rewards
 from temporal_plugin.annotations.config_entries import read_data_config
 from temporal_plugin.integrations.verl_config import compose
 from temporal_plugin.resources import located
+from temporal_plugin.rewards.search import search_weights
+from temporal_plugin.search.rollout_settings import RolloutSettings
+from temporal_plugin.search.settings import SearchSettings
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.sizes import pixel_limits
 
@@ -26,6 +29,12 @@ def tokens(sampling: dict, patch_size: int, stamp: int) -> int:
     return round(frames / 2 * (per_step + stamp))
 
 
+def templates(prompt) -> list[prompts.Prompt]:
+    """The template of a recipe, or those of all tasks."""
+    names = [prompt] if isinstance(prompt, str) else prompt.values()
+    return [prompts.load(name) for name in names]
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("name", GRPO)
 def test_a_grpo_recipe_is_a_whole_config(name, machine):
@@ -35,11 +44,18 @@ def test_a_grpo_recipe_is_a_whole_config(name, machine):
     assert not OmegaConf.missing_keys(config.actor_rollout_ref.model)
     for part in (config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout):
         omega_conf_to_dataclass(part)  # verl's own check of keys and values
-    weights = config.reward.custom_reward_function.reward_kwargs.weights
-    for reward in weights:
-        rewards.resolve(reward)
-    contract = prompts.load(config.data.temporal.prompt).contract
-    assert "format" not in weights or contract != "free"
+    reward = config.reward.custom_reward_function
+    weights = reward.reward_kwargs.weights
+    if reward.path.endswith("verl_search_reward"):
+        search_weights(weights, reward.reward_kwargs.variant)
+        given = OmegaConf.to_container(config.data.temporal.search, resolve=True)
+        RolloutSettings.from_mapping(given, tokens=config.data.max_response_length)
+        SearchSettings.from_mapping(given["frames"])
+    else:
+        for name in weights:
+            rewards.resolve(name)
+    for prompt in templates(config.data.temporal.prompt):
+        assert "format" not in weights or prompt.contract != "free"
     assert config.actor_rollout_ref.actor.ppo_mini_batch_size == config.data.train_batch_size
     most = config.data.max_prompt_length + config.data.max_response_length
     assert config.actor_rollout_ref.actor.ppo_max_token_len_per_gpu >= most

@@ -15,6 +15,7 @@ pytest.importorskip("verl")
 
 pytestmark = pytest.mark.slow
 SIZE = "{min_pixels: 3136, max_pixels: 4096}"
+REWARD = "reward.custom_reward_function.reward_kwargs"
 FRAMES = f"{{method: uniform, replicas: 1, call_seconds: 300, sampling: {SIZE}}}"
 THINK = "<think>*</think>"
 ANSWER = THINK + "<answer>{}</answer>"
@@ -47,7 +48,7 @@ def clips(tmp_path, write_video):
 def searching(verl, tiny_model, tmp_path, monkeypatch):
     """searching(family, data, turns by question, verify) -> (output, metrics, rows of arrays)."""
 
-    def run(family, data, turns, verify, *overrides):
+    def run(family, data, turns, verify, reward="{variant: code}"):
         out = tmp_path / "out"
         out.mkdir()
         here = str(Path(__file__).parent)
@@ -70,9 +71,9 @@ def searching(verl, tiny_model, tmp_path, monkeypatch):
             "actor_rollout_ref.actor.optim.lr=0",
             "reward.custom_reward_function.path="
             "pkg://temporal_plugin.integrations.verl_search_reward",
-            "reward.custom_reward_function.reward_kwargs={variant: code}",
+            f"~{REWARD}",
+            f"+{REWARD}={reward}",
             "trainer.total_training_steps=1",
-            *overrides,
         )
         assert status == 0, output[-5000:]
         rows = [dict(np.load(path)) for path in sorted(out.glob("*.npz"))]
@@ -153,7 +154,7 @@ def test_faults(clips, searching, openai_server, tmp_path):
         data,
         turns,
         VERIFY.format("nothing"),
-        f"reward.custom_reward_function.reward_kwargs={{variant: code, judge: {judge}}}",
+        f"{{variant: code, judge: {judge}}}",
     )
     assert len(rows) == 8
     mean = {name: metrics[f"reward/{name}/mean"] for name in ("searches", "search_failures")}

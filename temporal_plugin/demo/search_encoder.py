@@ -6,7 +6,6 @@ that the frame search loads it by its path like a released one.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,6 @@ from temporal_plugin.demo.search_settings import EncoderSettings, SearchDemoSett
 
 if TYPE_CHECKING:
     import torch
-
-logger = logging.getLogger(__name__)
 
 #: wordings about a picture with a shape; {c} colour, {s} shape
 WORDINGS = (

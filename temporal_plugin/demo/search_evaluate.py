@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from temporal_plugin.demo import processes, search_cold_start, train
+from temporal_plugin.demo import processes, search_traces, train
 from temporal_plugin.demo.search_settings import SearchDemoSettings
 
 TASK = "temporal_search_demo"
@@ -81,7 +81,7 @@ def _searches(settings: SearchDemoSettings, rows: list[dict]) -> dict[str, float
     from temporal_plugin.annotations import load_samples
 
     samples = {each.id: each for each in load_samples(settings.clips_dir / "test.jsonl")}
-    seen = [search_cold_start.seen(samples[row["id"]], row["predicted_seconds"]) for row in rows]
+    seen = [search_traces.seen(samples[row["id"]], row["predicted_seconds"]) for row in rows]
     counts = {
         name: sum(row["counters"][name] for row in rows) / len(rows)
         for name in ("searches", "frames")
@@ -98,13 +98,13 @@ def best_uniform(settings: SearchDemoSettings) -> dict[str, float]:
     """
     from temporal_plugin.annotations import load_samples
 
-    search = search_cold_start.frame_search(settings, "uniform")
+    search = search_traces.frame_search(settings, "uniform")
     samples = load_samples(settings.clips_dir / "test.jsonl")
     frames = [
         search.seek(each.video, "all", num_frames=settings.uniform_frames) for each in samples
     ]
     seen = [
-        search_cold_start.seen(sample, shown.pts_seconds)
+        search_traces.seen(sample, shown.pts_seconds)
         for sample, shown in zip(samples, frames, strict=True)
     ]
     visible = sum(seen) / len(seen)

@@ -63,7 +63,6 @@ class SearchColdStartSettings:
     learning_rate: float = 1e-3
     warmup_batches: int = 20
     weight_decay: float = 0.01
-    evaluate_every: int = 100
     traces: int = 2
     frames_rows: int = 2
     uniform_share: float = 0.5
@@ -76,15 +75,13 @@ class SearchGrpoSettings:
     """The GRPO-CSV run; everything else is in the recipe.
 
     Attributes:
-        evaluate_every: steps between two validations, each with a checkpoint.
         overrides: further hydra overrides for `verl.trainer.main_ppo`.
     """
 
-    steps: int = 30
+    steps: int = 40
     prompts_per_step: int = 16
     rollouts_per_prompt: int = 8
     learning_rate: float = 3e-4
-    evaluate_every: int = 10
     overrides: tuple[str, ...] = ()
 
 

@@ -5,7 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from temporal_plugin.demo import search_clips, search_cold_start, search_encoder, search_model
+from temporal_plugin.demo import (
+    search_clips,
+    search_cold_start,
+    search_encoder,
+    search_model,
+    search_traces,
+)
 from temporal_plugin.demo.cold_start import IGNORED_LABEL
 from temporal_plugin.demo.search_settings import (
     EncoderSettings,
@@ -42,7 +48,7 @@ def tracer(settings):
     from transformers import AutoProcessor
 
     processor = AutoProcessor.from_pretrained(settings.model_dir)
-    return search_cold_start.Tracer(settings, processor, 0)
+    return search_traces.Tracer(settings, processor, 0)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +98,7 @@ def test_a_letter_is_taught_exactly_where_the_event_was_shown(tracer, samples):
     [span] = sample.spans
     for start in (0.0, span.start_seconds):
         frames = tracer.search.seek(sample.video, "a thing", start, start + 1.0, 1)
-        shown = search_cold_start.seen(sample, frames.pts_seconds)
+        shown = search_traces.seen(sample, frames.pts_seconds)
         found.append(shown)
         (answer,) = taught(tracer, tracer._about(sample, frames))
         assert (answer == search_model.answer_text(sample.answer)) == shown
@@ -103,21 +109,21 @@ def test_one_frame_is_replaced_by_another_in_its_place_in_time(tracer, samples):
     evenly = tracer._evenly(samples[0])
     assert len(evenly) == tracer.settings.uniform_frames
     event = tracer._event_frame(samples[0])
-    mixed = search_cold_start.with_frame(evenly, event)
+    mixed = search_traces.with_frame(evenly, event)
     assert (np.diff(mixed.pts_seconds) > 0).all()
     changed = [
         index for index in range(len(mixed)) if not mixed.pixels[index].equal(evenly.pixels[index])
     ]
     assert len(changed) == 1
     assert mixed.pts_seconds[changed[0]] == event.pts_seconds[0]
-    assert search_cold_start.seen(samples[0], mixed.pts_seconds)
+    assert search_traces.seen(samples[0], mixed.pts_seconds)
 
 
 def test_seen_is_half_open(samples):
     [span] = samples[0].spans
-    assert search_cold_start.seen(samples[0], [span.start_seconds])
-    assert not search_cold_start.seen(samples[0], [span.end_seconds], [])
-    assert not search_cold_start.seen(samples[0], [])
+    assert search_traces.seen(samples[0], [span.start_seconds])
+    assert not search_traces.seen(samples[0], [span.end_seconds], [])
+    assert not search_traces.seen(samples[0], [])
 
 
 def test_the_cold_start_writes_a_model_that_has_learned(settings):

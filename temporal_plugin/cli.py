@@ -13,7 +13,6 @@ from temporal_plugin import (
     curate_command,
     frames_command,
     search_command,
-    search_filter_command,
     traces_command,
 )
 from temporal_plugin.command_errors import fail
@@ -32,9 +31,6 @@ data_app = typer.Typer(help="Look at annotation files and videos.", no_args_is_h
 app.add_typer(data_app, name="data")
 app.add_typer(frames_command.app, name="frames")
 app.add_typer(curate_command.app, name="curate")
-curate_command.app.command("search-filter", epilog=search_filter_command.EXAMPLE)(
-    search_filter_command.search_filter
-)
 data_app.command("traces", epilog=traces_command.EXAMPLE)(traces_command.traces)
 frames_command.app.command("embed", epilog=search_command.EMBED_EXAMPLE)(search_command.embed)
 app.command("search", epilog=search_command.SEARCH_EXAMPLE)(search_command.search)

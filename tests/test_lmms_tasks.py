@@ -36,6 +36,7 @@ NOT_IN_GROUPS = {
     # need the model class temporal_search
     *(f"temporal_search_loop_{name}" for name in ("haystack_ego4d", "haystack_lvbench")),
     "temporal_search_loop_longvideobench",
+    "temporal_search_demo",
 }
 
 

@@ -32,6 +32,8 @@ COMMANDS = {
     "temporal-plugin curate": "test_curation_doc.py",
     "VERL_PLATFORM=cpu python -m verl.trainer.main_ppo": "hosts/test_verl_run.py",
     "python -m verl.trainer.main_ppo --config-name": "hosts/test_recipes.py, test_recipes_run.py",
+    "VERL_PLATFORM=cpu TEMPORAL_PLUGIN_TINY=": "hosts/test_search_demo_run.py",
+    "python benchmarks/bench_search_learning.py": "hosts/test_search_demo_run.py, but the loop",
     "lmms-eval --model temporal_qwen_vl": "hosts/test_lmms_eval_run.py",
 }
 

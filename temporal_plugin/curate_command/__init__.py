@@ -2,7 +2,7 @@
 
 import typer
 
-from temporal_plugin.curate_command import boundaries, difficulty, select
+from temporal_plugin.curate_command import boundaries, difficulty, search_filter, select
 
 app = typer.Typer(
     help="Measure how hard training samples are and which lack an occurrence, and select some.",
@@ -12,3 +12,4 @@ app.command("difficulty", epilog=difficulty.EXAMPLE)(difficulty.measure)
 app.command("boundaries", epilog=boundaries.EXAMPLE)(boundaries.reflect)
 app.command("plant", epilog=boundaries.PLANT_EXAMPLE)(boundaries.plant)
 app.command("select", epilog=select.EXAMPLE)(select.select)
+app.command("search-filter", epilog=search_filter.EXAMPLE)(search_filter.search_filter)

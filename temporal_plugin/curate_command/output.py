@@ -33,22 +33,28 @@ def show(report: dict[str, Any], as_json: bool) -> None:
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
         return
     for name, value in report.items():
-        if name in ("ok", "difficulty"):
-            continue
-        title = name.replace("_", " ")
-        if isinstance(value, dict) and "ids" in value:
-            more = ", ..." if value["count"] > len(value["ids"]) else ""
-            names = f" ({', '.join(value['ids'])}{more})" if value["ids"] else ""
-            typer.echo(f"{title}: {value['count']}{names}")
-        elif isinstance(value, dict):
-            inside = ", ".join(f"{key}: {count}" for key, count in value.items())
-            typer.echo(f"{title}: {inside or 'none'}")
-        else:
-            typer.echo(f"{title}: {value}")
+        if name not in ("ok", "difficulty"):
+            _tell(name, value)
     if "difficulty" in report:
         typer.echo("difficulty (1 - mean IoU):")
         for line in _bars(report["difficulty"]):
             typer.echo(line)
+
+
+def _tell(name: str, value: Any) -> None:
+    title = name.replace("_", " ")
+    if not isinstance(value, dict):
+        typer.echo(f"{title}: {value}")
+    elif "ids" in value:
+        more = ", ..." if value["count"] > len(value["ids"]) else ""
+        names = f" ({', '.join(value['ids'])}{more})" if value["ids"] else ""
+        typer.echo(f"{title}: {value['count']}{names}")
+    elif any(isinstance(inner, dict) for inner in value.values()):
+        for rule, ids in value.items():
+            _tell(f"{name}, {rule}", ids)
+    else:
+        inside = ", ".join(f"{key}: {count}" for key, count in value.items())
+        typer.echo(f"{title}: {inside or 'none'}")
 
 
 def _bars(counts: Sequence[int]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -118,8 +118,21 @@ def plan(settings: ClipSettings, seed: int, split: str, index: int) -> list[Even
     return events[:count]
 
 
-def draw(settings: ClipSettings, events: list[Event], noise_seed: list[int]) -> np.ndarray:
-    """The frames of one clip as uint8 [T, H, W, 3] RGB."""
+def draw(
+    settings: ClipSettings,
+    events: Sequence[Any],
+    noise_seed: list[int],
+    draw_event: Callable[[np.ndarray, Any, float], None] | None = None,
+) -> np.ndarray:
+    """The frames of one clip as uint8 [T, H, W, 3] RGB.
+
+    Args:
+        settings: length, rate and size.
+        events: `Event`s, or what `draw_event` can draw; all have a start and an end in seconds.
+        noise_seed: decides the background.
+        draw_event: draws an event, at a time in seconds, into a picture [H, W, 3] in place.
+    """
+    draw_event = draw_event or _draw_event
     rng = np.random.default_rng([*noise_seed, 1])
     edge, rate = settings.edge_pixels, settings.frames_per_second
     count = round(settings.duration_seconds * rate)
@@ -135,13 +148,12 @@ def draw(settings: ClipSettings, events: list[Event], noise_seed: list[int]) -> 
         frames[number] = np.clip(light + texture + noise[number % 5], 0, 255)[..., None]
         for event in events:
             if event.start_seconds <= seconds < event.end_seconds:
-                _draw_event(frames[number], event, seconds)
+                draw_event(frames[number], event, seconds)
     return frames
 
 
 def _draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
     """Draws the event's shape into a uint8 picture [H, W, 3] in place."""
-    edge = picture.shape[0]
     progress = (seconds - event.start_seconds) / (event.end_seconds - event.start_seconds)
     radius, centre, strength = 0.21, event.centre, 1.0
     if event.kind == "move":
@@ -150,18 +162,45 @@ def _draw_event(picture: np.ndarray, event: Event, seconds: float) -> None:
         radius = 0.11 + 0.12 * progress
     elif event.kind == "blink":
         strength = 1.0 if int(seconds * 10) % 6 < 3 else 0.55
+    height = (event.lane + 0.5) / LANES
+    draw_shape(picture, event.shape, event.colour, centre, height, radius, strength)
+
+
+def draw_shape(
+    picture: np.ndarray,
+    shape: str,
+    colour: str,
+    x_centre: float,
+    y_centre: float,
+    radius: float,
+    strength: float = 1.0,
+) -> None:
+    """Draws a shape into a uint8 picture [H, W, 3] in place.
+
+    Args:
+        shape: "square", "circle", "triangle" or "cross".
+        colour: a key of `COLOURS`.
+        x_centre, y_centre, radius: shares of the picture's edge.
+        strength: 1 covers what is behind it, 0 leaves it.
+    """
     # distance of each row [H, 1] and column [1, W] from the centre, in units of the radius
-    positions = (np.arange(edge) + 0.5) / edge
-    y = ((positions - (event.lane + 0.5) / LANES) / radius)[:, None]
-    x = ((positions - centre) / radius)[None, :]
-    if event.shape == "square":
-        inside = (abs(x) <= 0.9) & (abs(y) <= 0.9)
-    elif event.shape == "circle":
-        inside = x * x + y * y <= 1.0
-    else:
-        inside = (y <= 0.85) & (abs(x) <= (y + 1.0) / 1.85)
-    colour = np.asarray(COLOURS[event.colour])
-    picture[inside] = strength * colour + (1 - strength) * picture[inside]
+    positions = (np.arange(picture.shape[0]) + 0.5) / picture.shape[0]
+    y, x = ((positions - y_centre) / radius)[:, None], ((positions - x_centre) / radius)[None, :]
+    inside = _inside(shape, x, y)
+    painted = strength * np.asarray(COLOURS[colour]) + (1 - strength) * picture[inside]
+    picture[inside] = painted
+
+
+def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Which pixels [H, W] belong to a shape; x [1, W] and y [H, 1] in units of its radius."""
+    if shape == "square":
+        return (abs(x) <= 0.9) & (abs(y) <= 0.9)
+    if shape == "circle":
+        return x * x + y * y <= 1.0
+    if shape == "cross":
+        wide, high = (abs(x) <= 0.95) & (abs(y) <= 0.3), (abs(x) <= 0.3) & (abs(y) <= 0.95)
+        return wide | high
+    return (y <= 0.85) & (abs(x) <= (y + 1.0) / 1.85)
 
 
 def write(
@@ -245,8 +284,13 @@ def _write_clip(out: Path, settings: ClipSettings, seed: int, split: str, index:
     ]
 
 
-def encode(path: Path, frames: np.ndarray, settings: ClipSettings) -> None:
-    """Writes uint8 frames [T, H, W, 3] as H.264 in mp4, byte for byte the same every time."""
+def encode(
+    path: Path, frames: np.ndarray, settings: ClipSettings, preset: str = "veryfast"
+) -> None:
+    """Writes uint8 frames [T, H, W, 3] as H.264 in mp4, byte for byte the same every time.
+
+    The preset is x264's. Below 128 pixels only "ultrafast" gives the same bytes every time.
+    """
     import av
 
     with av.open(str(path), "w") as container:
@@ -254,7 +298,7 @@ def encode(path: Path, frames: np.ndarray, settings: ClipSettings) -> None:
         stream.width = stream.height = settings.edge_pixels
         stream.pix_fmt = "yuv420p"
         # with several threads the encoder's decisions may differ from run to run
-        stream.options = {"crf": "23", "preset": "veryfast", "threads": "1"}
+        stream.options = {"crf": "23", "preset": preset, "threads": "1"}
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())

@@ -60,7 +60,7 @@ SRT = """1
 00:01:00,000 --> 00:01:02,000
 Well
 """
-DEMO = "temporal_grounding_demo"  # its data come from the demo
+DEMOS = ("temporal_grounding_demo", "temporal_search_demo")  # their data come from the demos
 SECONDS = {
     **dict.fromkeys(("KT004", "KT005", "11@N01_1_aa", "11@N01_2_bb", "22@N02_3_cc"), 31),
     "tinyfilm007": 154,
@@ -130,7 +130,7 @@ def benchmark_tasks() -> list[dict]:
     """The YAML of our tasks; groups, those of no benchmark and those of a search are left out."""
     found = map(load_task, sorted(resource_dir("lmms_tasks").rglob("*.yaml")))
     names = ("temporal_grounding_", "temporal_qa_", "temporal_grounded_", "temporal_search_")
-    tasks = [it for it in found if str(it["task"]).startswith(names) and it["task"] != DEMO]
+    tasks = [it for it in found if str(it["task"]).startswith(names) and it["task"] not in DEMOS]
     return [it for it in tasks if not it["task"].startswith("temporal_search_loop_")]
 
 

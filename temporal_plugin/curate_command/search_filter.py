@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from temporal_plugin.command_errors import errors
-from temporal_plugin.curate_command import AsJson, MaxListed
+from temporal_plugin.curate_command.output import AsJson, MaxListed, named, show
 
 if TYPE_CHECKING:
     from temporal_plugin.annotations import Sample
@@ -72,7 +72,7 @@ def search_filter(
             raise ValueError(f"no sample is left; dropped: {report['dropped']}")
         limits = (solved_above, max_frames)
         sample_jsonl.write(out, [_marked(samples[id], tries, *limits) for id in found.ids])
-    _show({"ok": True, "samples": len(samples), **report, "out": str(out)}, as_json)
+    show({"ok": True, "samples": len(samples), **report, "out": str(out)}, as_json)
 
 
 def _asked(places: list[Path], tasks: tuple[str, ...]) -> Asked:
@@ -96,26 +96,7 @@ def _report(
     return {
         "kept": len(found.ids),
         "copies": uniform.copies + (search.copies if search else 0),
-        "dropped": {
-            rule: {"count": len(ids), "ids": list(ids[:max_listed])}
-            for rule, ids in found.dropped.items()
-        },
-        "not_asked": {"count": len(found.missing), "ids": list(found.missing[:max_listed])},
-        "not_in_data": {"count": len(found.extra), "ids": list(found.extra[:max_listed])},
+        "dropped": {rule: named(ids, max_listed) for rule, ids in found.dropped.items()},
+        "not_asked": named(found.missing, max_listed),
+        "not_in_data": named(found.extra, max_listed),
     }
-
-
-def _show(report: dict[str, Any], as_json: bool) -> None:
-    import json
-
-    if as_json:
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
-        return
-    typer.echo(f"{report['samples']} samples, kept: {report['kept']}")
-    named = [(rule.replace("_", " "), each) for rule, each in report["dropped"].items()]
-    named += [(name.replace("_", " "), report[name]) for name in ("not_asked", "not_in_data")]
-    for title, each in named:
-        more = ", ..." if each["count"] > len(each["ids"]) else ""
-        names = f" ({', '.join(each['ids'])}{more})" if each["ids"] else ""
-        typer.echo(f"{title}: {each['count']}{names}")
-    typer.echo(f"written: {report['out']}")

@@ -11,9 +11,11 @@ import dataclasses
 import json
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -178,9 +180,25 @@ def write(
     Returns:
         Path of the JSONL file of each split.
     """
+    wanted = {"version": VERSION, "seed": seed, **dataclasses.asdict(settings)}
+    make = partial(_write_clip, out, settings, seed)
+    return write_splits(out, settings, wanted, make, progress=progress)
+
+
+def write_splits(
+    out: Path,
+    settings: ClipSettings,
+    wanted: dict[str, Any],
+    make: Callable[[str, int], list[dict]],
+    *,
+    progress: bool,
+) -> dict[str, Path]:
+    """`write` for any kind of clip: `make(split, index)` writes one and returns its rows.
+
+    `wanted` is the manifest: all that decides the content.
+    """
     paths = {split: out / f"{split}.jsonl" for split in SPLITS}
     manifest = out / "manifest.json"
-    wanted = {"version": VERSION, "seed": seed, **dataclasses.asdict(settings)}
     if manifest.exists() and json.loads(manifest.read_text("utf-8")) == wanted:
         logger.info("clips of these settings are there already: %s", out)
         return paths
@@ -189,7 +207,7 @@ def write(
     (out / "videos").mkdir(parents=True)
     numbers = [(split, i) for split in SPLITS for i in range(getattr(settings, split))]
     with ThreadPoolExecutor(2) as pool:
-        written = pool.map(lambda number: _write_clip(out, settings, seed, *number), numbers)
+        written = pool.map(lambda number: make(*number), numbers)
         rows = list(_with_progress(written, len(numbers), progress))
     for split, path in paths.items():
         lines = [json.dumps(row) for pair in rows for row in pair if row["split"] == split]

@@ -11,7 +11,7 @@ from temporal_plugin.answers import model
 from temporal_plugin.answers.model import Answer
 from temporal_plugin.spans import Span
 
-Form = Literal["range", "pair", "pairs", "json", "choice", "text"]
+Form = Literal["range", "pair", "pairs", "list", "json", "choice", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,12 @@ CONTRACTS: dict[str, Contract] = {
         Contract("answer_choice", (("answer", "choice"),)),
         Contract("answer_text", (("answer", "text"),)),
         Contract("answer_glue", (("answer", "choice"), ("glue", "pairs"))),
+        Contract("answer_list", (("answer", "list"),)),
         Contract("think_answer", (_THINK, ("answer", "range"))),
         Contract("think_answer_json", (_THINK, ("answer", "json"))),
         Contract("think_answer_choice", (_THINK, ("answer", "choice"))),
         Contract("think_answer_text", (_THINK, ("answer", "text"))),
+        Contract("think_answer_list", (_THINK, ("answer", "list"))),
         Contract("think_answer_glue", (_THINK, ("answer", "choice"), ("glue", "pairs"))),
         Contract("think_time", (_THINK, ("time", "pair"))),
     )
@@ -82,6 +84,9 @@ def follows(contract: Contract, text: str, answer: Answer) -> bool:
     contents = _exact_blocks(contract, text)
     if contents is None:
         return False
+    for (_, form), content in zip(contract.blocks, contents, strict=True):
+        if form == "list" and not _is_list_of_pairs(content):  # of no pairs for a refusal
+            return False
     if refused:
         return True
     if contract.asks_choice and answer.choice is None:
@@ -116,6 +121,19 @@ def _is_start_end_object(content: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(value, dict) and value.keys() >= {"start_time", "end_time"}
+
+
+def _is_list_of_pairs(content: str) -> bool:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, list) and all(
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(isinstance(time, (int, float)) and not isinstance(time, bool) for time in pair)
+        for pair in value
+    )
 
 
 def render(
@@ -154,6 +172,8 @@ def _content(form: Form, spans: Sequence[Span], choice: str | None, text: str | 
         if choice is None:
             raise ValueError("render: this contract asks for a choice; give choice='A' or so.")
         return choice
+    if not spans and form == "list":
+        return "[]"
     if not spans:
         return "The event does not occur in the video."
     if form in ("json", "pair") and len(spans) > 1:
@@ -165,7 +185,8 @@ def _content(form: Form, spans: Sequence[Span], choice: str | None, text: str | 
         return " and ".join(f"{start} to {end}" for start, end in pairs)
     if form == "pair":
         return f"[{pairs[0][0]}, {pairs[0][1]}]"
-    return "[" + ", ".join(f"({start}, {end})" for start, end in pairs) + "]"
+    opened, closed = "[]" if form == "list" else "()"
+    return "[" + ", ".join(f"{opened}{start}, {end}{closed}" for start, end in pairs) + "]"
 
 
 def _seconds(value: float) -> str:

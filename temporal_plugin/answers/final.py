@@ -48,7 +48,7 @@ _REFUSAL = re.compile(
     )""",
     re.VERBOSE,
 )
-_BARE_REFUSAL = frozenset(("none", "null", "n/a", "no", "never", "[]", "not found"))
+_BARE_REFUSAL = frozenset(("none", "null", "n/a", "no", "never", "[]", "[ ]", "[[]]", "not found"))
 _REFUSAL_TAIL = 400  # characters at the end in which a text without times can refuse
 _REFUSAL_REACH = 128  # characters before an answer in which it can be refused
 _REFUSAL_FAR = 4096  # characters at the end beyond which no refusal is looked for

@@ -29,6 +29,7 @@ from temporal_plugin.integrations.verl_plugin import AGENT_LOOP
 from temporal_plugin.resources import located
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import VideoError
+from temporal_plugin.video.masking import Mask
 from temporal_plugin.video.reorder import ORDERS, reordered
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.source import open_source
@@ -227,13 +228,13 @@ def read_videos(
     """(pixels uint8 [T, C, H, W], metadata) of each video entry.
 
     Args:
-        entries: mappings with `video`, and `clip`, `sampling` and `reorder` (an order and a seed,
-            see `video.reorder`) where there are any.
+        entries: mappings with `video`, and `clip`, `sampling`, `mask` (see `video.masking.Mask`)
+            and `reorder` (an order and a seed, see `video.reorder`) where there are any.
         patch_size: edge of the vision tower's patch in pixels.
         frame_store: as in `open_source`.
 
     Raises:
-        VideoError: a file cannot be read.
+        VideoError: a file cannot be read, or a mask leaves nothing of it.
     """
     load = open_source(frame_store)
     found = []
@@ -244,6 +245,10 @@ def read_videos(
         status = Path(path).stat()
         version = status.st_size, status.st_mtime_ns
         key = (path, version, sampling, clip, patch_size)
+        if entry.get("mask"):
+            mask = Mask.from_mapping(entry["mask"])
+            frames = mask.apply(frames, path)
+            key = (*key, mask)
         if entry.get("reorder"):
             frames = reordered(frames, *entry["reorder"])
             key = (*key, *entry["reorder"])

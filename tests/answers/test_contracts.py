@@ -17,6 +17,8 @@ GOOD = {
     "answer_glue": "<answer>B</answer><glue>[(5, 9)]</glue>",
     "answer_text": "<answer>5 B</answer>",
     "think_answer_text": "<think>a</think><answer>5 B</answer>",
+    "answer_list": "<answer>[[5, 9]]</answer>",
+    "think_answer_list": "<think>a</think><answer>[[5, 9]]</answer>",
     "think_time": "<think>a</think><time>[5, 9]</time>",
 }
 
@@ -135,3 +137,51 @@ def test_rendering_what_a_contract_cannot_hold():
 def test_open_answers(response, text, problem):
     answer = parse(response, contract="answer_text")
     assert (answer.text, answer.problem, answer.spans, answer.choice) == (text, problem, (), None)
+
+
+@pytest.mark.parametrize(
+    ("content", "spans", "problem", "is_list"),
+    [
+        ("[[5, 9]]", [(5, 9)], None, True),
+        ("[[5.25, 9], [12.00, 15.5]]", [(5.25, 9), (12, 15.5)], None, True),
+        ("[[12, 15], [5, 9]]", [(12, 15), (5, 9)], None, True),
+        ("[ [0, 1],\n  [2, 3] ]", [(0, 1), (2, 3)], None, True),
+        ("[]", [], "refusal", True),
+        (" [ ] ", [], "refusal", True),
+        ("[5, 9]", [(5, 9)], None, False),
+        ("[(5, 9)]", [(5, 9)], None, False),
+        ("5 to 9", [(5, 9)], None, False),
+        ("The event does not occur.", [], "refusal", False),
+        ("none", [], "refusal", False),
+        ("[[9, 5]]", [], "reversed span", False),
+        ("[[1, 2], [9, 5]]", [], "reversed span", False),
+        ("[[-1, 5]]", [], "negative time", False),
+        ("[[start, end], ...]", [], "no time found", False),
+        ("[[5]]", [], "only one time found", False),
+        ("[[", [], "no time found", False),
+        ("[[]]", [], "refusal", False),
+    ],
+)
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_list_of_moments(content, spans, problem, is_list, tagged):
+    text = f"<answer>{content}</answer>" if tagged else content
+    answer = parse(text, contract="answer_list", duration_seconds=30.0)
+    assert [(span.start_seconds, span.end_seconds) for span in answer.spans] == spans
+    assert answer.problem == problem
+    assert answer.well_formed == (is_list and tagged)
+
+
+def test_rendering_a_list():
+    both = (Span(1, 2), Span(3.125, 4))
+    assert render("answer_list", spans=both) == "<answer>[[1.00, 2.00], [3.125, 4.00]]</answer>"
+    assert parse(render("answer_list", spans=both), contract="answer_list").spans == both
+    assert render("answer_list") == "<answer>[]</answer>"
+    nothing = parse(render("think_answer_list"), contract="think_answer_list")
+    assert (nothing.well_formed, nothing.problem) == (True, "refusal")
+
+
+def test_a_very_long_list_is_read_in_linear_time_and_never_raises():
+    for item in ("[1, 2], ", "[", "[[", "1, ", "[1, 2, "):
+        parse("<answer>[" + item * 200_000, contract="answer_list")
+        answer = parse(f"<answer>[{item * 200_000}]</answer>", contract="answer_list")
+        assert answer.problem is None or not answer.spans

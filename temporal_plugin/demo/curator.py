@@ -1,7 +1,7 @@
-"""A tiny model that answers the boundary reflection's prompt, trained from the cold start.
+"""A tiny model that answers boundary reflection's prompt, trained from the demo's cold start.
 
-It learns from clips whose annotation is complete: with the event hidden the answer is `[]`, with
-another part hidden it is the event. So it has never seen an event that happens twice.
+It learns from clips whose annotation is complete: with the event hidden nothing is to be found,
+with another part hidden the event is. So it never sees an event that happens twice.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from temporal_plugin import answers, prompts
 from temporal_plugin.demo import cold_start
 from temporal_plugin.demo.cold_start import Row
 from temporal_plugin.demo.settings import DemoSettings
@@ -30,83 +31,85 @@ logger = logging.getLogger(__name__)
 #: share of the rows whose event is hidden, so that nothing is left to be found
 NOTHING_SHARE = 0.5
 LONGEST_HIDDEN_SECONDS = 4
-
-
-def reflection_text(found: Sequence[Span]) -> str:
-    """The answer to the reflection's prompt: JSON, seconds with two decimals."""
-    return "[" + ", ".join(f"[{s.start_seconds:.2f}, {s.end_seconds:.2f}]" for s in found) + "]"
-
-
-def hidden(row: Row, span: Span, black: torch.Tensor) -> Row:
-    """The row with the temporal steps that touch `span` painted black."""
-    steps, height, width = row.inputs["video_grid_thw"][0].tolist()
-    step_seconds = row.sample.duration / steps
-    pixels = row.inputs["pixel_values_videos"].clone()
-    by_step = pixels.view(steps, height * width, -1)
-    for step in range(steps):
-        begin = step * step_seconds
-        if begin < span.end_seconds and span.start_seconds < begin + step_seconds:
-            by_step[step] = black
-    return dataclasses.replace(row, inputs={**row.inputs, "pixel_values_videos": pixels})
+#: the learning rate falls to this share of itself, in the second half of the batches
+LAST_RATE = 0.05
+#: more than `<answer>[[2.00, 4.00], [5.00, 8.00]]</answer>` has
+MAX_ANSWER_TOKENS = 48
 
 
 def question(row: Row, generator: random.Random) -> tuple[Span, list[Span]]:
-    """The span to hide from a row whose annotation is complete, and what is left to be found."""
-    truth, seconds = row.truth, int(row.sample.duration)
+    """The span to hide from a completely annotated row, and what is then left to be found."""
     if generator.random() < NOTHING_SHARE:
-        return truth, []
-    free = [
+        return row.truth, []
+    return elsewhere(row, generator), [row.truth]
+
+
+def elsewhere(row: Row, generator: random.Random) -> Span:
+    """A span of 1 to 4 whole seconds that the row's event leaves free."""
+    truth, seconds = row.truth, int(row.sample.duration)
+    spans = [
         Span(float(start), float(start + length))
         for length in range(1, LONGEST_HIDDEN_SECONDS + 1)
         for start in range(seconds - length + 1)
         if start + length <= truth.start_seconds or truth.end_seconds <= start
     ]
-    return generator.choice(free), [truth]
+    return generator.choice(spans)
 
 
-def encode_pairs(
-    settings: DemoSettings, prompt: str, split: str, processor: Any
-) -> tuple[list[Row], torch.Tensor]:
-    """The split's rows with the reflection's prompt, and the patches of a black step.
+def hidden(row: Row, span: Span, black: torch.Tensor) -> Row:
+    """The row with black in each temporal step that touches `span`, as the mode `blank` does it.
 
-    Returns:
-        The rows, and float32 [patches of a step, values of a patch].
+    Args:
+        row: one question; it is left as it is.
+        span: what to hide.
+        black: float32 [patches of a step, values of a patch], from `black_step`.
     """
+    steps, height, width = row.inputs["video_grid_thw"][0].tolist()
+    step_seconds = row.sample.duration / steps
+    begins = np.arange(steps) * step_seconds
+    touched = (begins < span.end_seconds) & (span.start_seconds < begins + step_seconds)
+    pixels = row.inputs["pixel_values_videos"].clone()
+    # [steps * patches of a step, values] -> [steps, patches of a step, values]
+    pixels.view(steps, height * width, -1)[touched] = black
+    return dataclasses.replace(row, inputs={**row.inputs, "pixel_values_videos": pixels})
+
+
+def black_step(row: Row, processor: Any, settings: DemoSettings) -> torch.Tensor:
+    """The patches of two black frames, float32 [patches of a step, values of a patch]."""
     import torch
 
-    from temporal_plugin.annotations import load_samples
     from temporal_plugin.video.frames import Frames
     from temporal_plugin.video.model_inputs import encode
 
-    asking = dataclasses.replace(settings, prompt=prompt)
-    samples = load_samples(settings.clips_dir / f"{split}.jsonl")
-    rows = cold_start.encode_samples(samples, processor, asking)
-    _, height, width = rows[0].inputs["video_grid_thw"][0].tolist()
+    _, height, width = row.inputs["video_grid_thw"][0].tolist()
     size = (2, 3, height * settings.patch_size, width * settings.patch_size)
     frames = Frames(torch.zeros(size, dtype=torch.uint8), np.arange(2) / 2.0, (0, 1), 2.0, 2)
-    message = [{"role": "user", "content": [{"type": "video"}]}]
-    return rows, encode(processor, message, [frames])["pixel_values_videos"]
+    messages = [{"role": "user", "content": [{"type": "video"}]}]
+    return encode(processor, messages, [frames])["pixel_values_videos"]
 
 
 def run(
-    settings: DemoSettings, start_dir: Path, out: Path, prompt: str, count: int = 200
+    settings: DemoSettings, start_dir: Path, out: Path, prompt: str, count: int
 ) -> dict[str, float]:
-    """Trains the model of `start_dir` on the reflection's prompt and saves it to `out`.
+    """Trains the model of `start_dir` to answer `prompt` and saves it to `out`.
 
     Args:
-        settings: clips are read from `settings.clips_dir`; batch size and rate from `cold_start`.
-        start_dir: folder of a model whose tokenizer knows both prompts.
+        settings: clips are read from `settings.clips_dir`, batch size and learning rate from
+            `settings.cold_start`.
+        start_dir: folder of a model whose tokenizer knows the prompt's sentences.
         out: folder of the trained model; also gets `curator.jsonl`, one line per evaluation.
-        prompt: name of the reflection's prompt.
+        prompt: name of a prompt whose contract takes a list of spans, empty ones too.
         count: batches.
 
     Returns:
-        batches, seconds, loss, and on the validation clips the share of right answers to hidden
-        events (`nothing`) and to other parts hidden (`found`, at IoU 0.5).
+        The last evaluation: batches, seconds, loss, and of the validation clips the share whose
+        greedy answer is right with the event hidden (`nothing`) and with another part hidden
+        (`found`, from IoU 0.5 on).
     """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
+    from temporal_plugin.annotations import load_samples
     from temporal_plugin.integrations.transformers_time import fix_qwen2_5_vl_positions
 
     fix_qwen2_5_vl_positions()
@@ -114,34 +117,58 @@ def run(
     torch.manual_seed(settings.seed)
     processor = AutoProcessor.from_pretrained(start_dir)
     model = AutoModelForImageTextToText.from_pretrained(start_dir, dtype=torch.float32)
-    rows, black = encode_pairs(settings, prompt, "train", processor)
-    validation, _ = encode_pairs(settings, prompt, "validation", processor)
+    asking = dataclasses.replace(settings, prompt=prompt)
+    train, validation = (
+        cold_start.encode_samples(
+            load_samples(settings.clips_dir / f"{split}.jsonl"), processor, asking
+        )
+        for split in ("train", "validation")
+    )
     out.mkdir(parents=True, exist_ok=True)
-    cold, tokenizer = settings.cold_start, processor.tokenizer
+    result = _train(model, processor, train, validation, asking, count, out / "curator.jsonl")
+    prompts.write_record(out, prompts.load(prompt))
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
+    return result
+
+
+def _train(
+    model: Any,
+    processor: Any,
+    train: Sequence[Row],
+    validation: Sequence[Row],
+    settings: DemoSettings,
+    count: int,
+    log_path: Path,
+) -> dict[str, float]:
+    import torch
+
+    cold, contract = settings.cold_start, prompts.load(settings.prompt).contract
+    black = black_step(train[0], processor, settings)
     generator = random.Random(settings.seed)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cold.learning_rate, weight_decay=cold.weight_decay
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda batch: min(1.0, (batch + 1) / cold.warmup_batches, 0.05 + 2 * (1 - batch / count)),
+        lambda batch: min(
+            (batch + 1) / cold.warmup_batches, 1.0, LAST_RATE + 2 * (1 - batch / count)
+        ),
     )
+
+    def row_of(index: int) -> dict[str, torch.Tensor]:
+        row = cold_start.rolled(train[index], generator)
+        span, found = question(row, generator)
+        text = answers.render(contract, spans=found)
+        return cold_start.with_text(hidden(row, span, black), text, processor.tokenizer)
+
     began, record = time.monotonic(), {}
     model.train()
-    with (out / "curator.jsonl").open("w", encoding="utf-8") as log:
-        for number, picked in enumerate(
-            cold_start.batches(len(rows), cold.batch_size, settings.seed), 1
-        ):
-            batch = []
-            for index in picked:
-                row = cold_start.rolled(rows[index], generator)
-                span, found = question(row, generator)
-                batch.append(
-                    cold_start.with_text(
-                        hidden(row, span, black), reflection_text(found), tokenizer
-                    )
-                )
-            loss = cold_start.train_batch(model, optimizer, batch, tokenizer.pad_token_id)
+    with log_path.open("w", encoding="utf-8") as log:
+        picks = cold_start.batches(len(train), cold.batch_size, settings.seed)
+        for number, picked in zip(range(1, count + 1), picks, strict=False):
+            batch = [row_of(index) for index in picked]
+            loss = cold_start.train_batch(model, optimizer, batch, processor.tokenizer.pad_token_id)
             schedule.step()
             if number % cold.evaluate_every and number < count:
                 continue
@@ -149,41 +176,35 @@ def run(
                 "batches": number,
                 "seconds": round(time.monotonic() - began, 1),
                 "loss": round(loss, 4),
+                **check(model, processor, validation, black, contract),
             }
-            record |= check(model, processor, validation, black)
             log.write(json.dumps(record) + "\n")
             log.flush()
-            logger.info("%s", record)
-            if number >= count:
-                break
-    model.save_pretrained(out)
-    processor.save_pretrained(out)
+            logger.info("curator: %s", record)
     return record
 
 
-def check(model: Any, processor: Any, rows: Sequence[Row], black: torch.Tensor) -> dict[str, float]:
-    """Greedy answers with the event hidden, and with another part hidden."""
+def check(
+    model: Any, processor: Any, rows: Sequence[Row], black: torch.Tensor, contract: str
+) -> dict[str, float]:
+    """The shares of right greedy answers with the event hidden and with another part hidden."""
     generator = random.Random(0)
-    gone = [hidden(row, row.truth, black) for row in rows]
-    nothing = [text.strip() == "[]" for text in answer(model, processor, gone)]
-    other = []
-    for row in rows:
-        span, found = Span(0, 0.1), []
-        while not found:
-            span, found = question(row, generator)
-        other.append(hidden(row, span, black))
-    hits = []
-    for row, text in zip(other, answer(model, processor, other), strict=True):
-        try:
-            found = [Span(*map(float, pair)) for pair in json.loads(text)]
-        except (ValueError, TypeError):
-            found = []
-        hits.append(bool(found) and iou(found, [row.truth]) >= 0.5)
-    return {"nothing": sum(nothing) / len(nothing), "found": sum(hits) / len(hits)}
+    gone = _spans(model, processor, [hidden(row, row.truth, black) for row in rows], contract)
+    there = [hidden(row, elsewhere(row, generator), black) for row in rows]
+    found = _spans(model, processor, there, contract)
+    hits = [
+        bool(spans) and iou(spans, row.truth) >= 0.5 for row, spans in zip(rows, found, strict=True)
+    ]
+    return {
+        "nothing": sum(not spans for spans in gone) / len(rows),
+        "found": sum(hits) / len(rows),
+    }
 
 
-def answer(model: Any, processor: Any, rows: Sequence[Row], **sampling: Any) -> list[str]:
-    """The model's answers, greedy unless `sampling` says otherwise."""
+def _spans(
+    model: Any, processor: Any, rows: Sequence[Row], contract: str
+) -> list[tuple[Span, ...]]:
+    """The spans of the model's greedy answers."""
     import torch
 
     from temporal_plugin.video.model_inputs import pad_batch
@@ -194,9 +215,9 @@ def answer(model: Any, processor: Any, rows: Sequence[Row], **sampling: Any) -> 
         part = [row.inputs for row in rows[start : start + cold_start.EVALUATION_BATCH]]
         batch = pad_batch(part, tokenizer.pad_token_id, side="left")
         with torch.inference_mode():
-            tokens = model.generate(**batch, max_new_tokens=40, **({"do_sample": False} | sampling))
+            tokens = model.generate(**batch, max_new_tokens=MAX_ANSWER_TOKENS, do_sample=False)
         texts += tokenizer.batch_decode(
             tokens[:, batch["input_ids"].shape[1] :], skip_special_tokens=True
         )
     model.train()
-    return texts
+    return [answers.parse(text, contract=contract).spans for text in texts]

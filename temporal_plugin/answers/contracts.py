@@ -22,6 +22,7 @@ class Contract:
         name: the key in `CONTRACTS`.
         blocks: (tag, form) pairs; the form None is free text. No blocks: any text will do.
         asks_choice, asks_spans, asks_text: what some block of it must hold.
+        asks_list: it asks for a list of spans that may be empty.
     """
 
     name: str
@@ -29,12 +30,14 @@ class Contract:
     asks_choice: bool = field(init=False)
     asks_spans: bool = field(init=False)
     asks_text: bool = field(init=False)
+    asks_list: bool = field(init=False)
 
     def __post_init__(self) -> None:
         forms = {form for _, form in self.blocks if form}
         object.__setattr__(self, "asks_choice", "choice" in forms)
         object.__setattr__(self, "asks_spans", bool(forms - {"choice", "text"}))
         object.__setattr__(self, "asks_text", "text" in forms)
+        object.__setattr__(self, "asks_list", "list" in forms)
 
 
 _THINK = ("think", None)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
+
+from temporal_plugin.curation import setting_values
+from temporal_plugin.curation.setting_values import check_number, is_count
 
 ORDERS = ("file", "shuffled", "easy_to_hard", "success")
 
@@ -53,7 +56,7 @@ class CurriculumSettings:
         _check("target", self.target, "a number", lambda value: value == value)
         for name in ("solved_return", "hopeless_return"):
             if getattr(self, name) is not None:
-                _check(name, getattr(self, name), "1 or more, or null", _is_count)
+                _check(name, getattr(self, name), "1 or more, or null", is_count)
         low, high = self.hopeless_below, self.solved_above
         for name in ("solved_above", "hopeless_below"):
             if getattr(self, name) is not None:
@@ -70,18 +73,8 @@ class CurriculumSettings:
         Raises:
             ValueError: an unknown key, or a value outside of what is allowed.
         """
-        allowed = [item.name for item in fields(cls)]
-        unknown = sorted(set(settings) - set(allowed))
-        if unknown:
-            raise ValueError(f"curriculum has unknown keys {unknown}; allowed: {allowed}")
-        return cls(**settings)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and value >= 1
+        return setting_values.from_mapping(cls, "curriculum", settings)
 
 
 def _check(name: str, value: Any, allowed: str, test: Any) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not test(value):
-        raise ValueError(f"curriculum.{name} is {value!r}; allowed: {allowed}")
+    check_number(f"curriculum.{name}", value, allowed, test)

@@ -131,7 +131,8 @@ def _seen_part(part: Mapping[str, Any]) -> list:
         shown = [url.mode, url.size, hashlib.sha256(url.tobytes()).hexdigest()]
     else:
         shown = [str(url), *_version(Path(str(url)))]
-    return [part["type"], shown, part.get("start_time"), part.get("end_time")]
+    seen = [part["type"], shown, part.get("start_time"), part.get("end_time")]
+    return [*seen, part["mask"]] if part.get("mask") else seen
 
 
 def _version(path: Path) -> tuple[int, int] | tuple[()]:

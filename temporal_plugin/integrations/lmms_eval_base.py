@@ -24,7 +24,9 @@ from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_failures as failures
 from temporal_plugin.integrations.lmms_eval_answers import RESUME_VARIABLE, AnswerLog, Keys
 from temporal_plugin.spans import Span
+from temporal_plugin.video.errors import VideoError
 from temporal_plugin.video.frames import Frames
+from temporal_plugin.video.masking import AUTO, Mask, chosen_mode
 from temporal_plugin.video.sampling import Sampling
 from temporal_plugin.video.source import open_source
 
@@ -47,6 +49,7 @@ class Question:
         generation: lmms-eval's generation settings.
         video: path of its video, None where it has none.
         clip: the part of the video that is shown.
+        mask: what of the video is hidden, None where all is shown.
         images: its pictures (PIL or paths), in the order of the chat.
         key: equal in two runs where the model sees the same.
     """
@@ -57,8 +60,14 @@ class Question:
     generation: dict[str, Any]
     video: str | None
     clip: Span | None
+    mask: Mask | None
     images: tuple[Any, ...]
     key: str
+
+    @property
+    def shown(self) -> tuple:
+        """Equal for two questions exactly where they show the same frames."""
+        return self.video, self.clip, self.mask
 
 
 class VideoModel(lmms):
@@ -82,6 +91,9 @@ class VideoModel(lmms):
     """
 
     is_simple = False
+    applies_masks = True
+    #: a time is written before each step or frame, so that frames can be left out of a video
+    timestamps_in_text = True
 
     def __init__(
         self,
@@ -167,6 +179,8 @@ class VideoModel(lmms):
             messages = doc_to_messages(document)
             if "sample" in document and failures.reason(docs.to_sample(document).video) is not None:
                 continue
+            if failures.unasked_reason(document) is not None:
+                continue
             parts = [part for message in messages for part in message["content"]]
             videos = [part for part in parts if part["type"] == "video"]
             if len(videos) > 1:
@@ -176,10 +190,24 @@ class VideoModel(lmms):
             if entry.get("end_time") is not None:
                 clip = Span(entry.get("start_time") or 0.0, entry["end_time"])
             images = tuple(part["url"] for part in parts if part["type"] == "image")
+            mask = self._mask(entry)
             key = keys.key(messages, generation)
             yield Question(
-                index, document, messages, generation, entry.get("url"), clip, images, key
+                index, document, messages, generation, entry.get("url"), clip, mask, images, key
             )
+
+    def _mask(self, entry: Mapping[str, Any]) -> Mask | None:
+        """The mask of a video entry; `mode` auto, the default, is the one that this model takes.
+
+        Raises:
+            ValueError: a wrong mask, or frames are to be dropped that this model cannot miss.
+        """
+        if not entry.get("mask"):
+            return None
+        mode = chosen_mode(
+            entry["mask"].get("mode", AUTO), timestamps_in_text=self.timestamps_in_text
+        )
+        return Mask.from_mapping({**entry["mask"], "mode": mode})
 
     def _prepared(
         self, batches: Sequence[list[Question]], pool: ThreadPoolExecutor
@@ -207,6 +235,12 @@ class VideoModel(lmms):
             except ValueError as error:  # VideoError, and pictures of a shape beyond all limits
                 logger.error(f"a question goes unanswered: {error}")
                 failures.record(question.video, str(error))
+                return None
+        if frames is not None and question.mask is not None:
+            try:
+                frames = question.mask.apply(frames, question.video)
+            except VideoError as error:  # at this sampling the spans touch all that is seen
+                failures.record_unasked(question.document, str(error))
                 return None
         try:
             return self.prepare(question, frames)

@@ -1,7 +1,8 @@
 """A task's YAML completed: the defaults of its kind, its prompt, and how long it may answer.
 
-Three keys of our YAML files are not lmms-eval's own and end here: `prompts` (style -> template),
-`max_new_tokens` (style -> tokens) and `style` ("direct" or "think").
+Four keys of our YAML files are not lmms-eval's own and end here: `prompts` (style -> template),
+`prompt_setting` (the environment variable over it), `max_new_tokens` (style -> tokens) and `style`
+("direct" or "think").
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from temporal_plugin.integrations.lmms_eval_source import Source
 from temporal_plugin.resources import resource_dir
 
 PROMPT_SETTING = "TEMPORAL_PLUGIN_PROMPT"
-"""Environment variable: a prompt (name or path) for all tasks of the run, over their own."""
+"""Environment variable: a prompt (name or path) for all tasks of the run, over their own.
+
+A kind whose answers have another form than training's names one of its own (`prompt_setting`)."""
 
 STYLES = ("direct", "think")
 
@@ -39,16 +42,17 @@ def complete(config: dict[str, Any], kind: str) -> dict[str, Any]:
     style = merged.pop("style", "direct")
     if style not in STYLES:
         raise ValueError(f"style is {style!r}; allowed: {', '.join(STYLES)}")
+    variable = merged.pop("prompt_setting", PROMPT_SETTING)
     choices, tokens = merged.pop("prompts"), merged.pop("max_new_tokens")
     settings = _named(dict(merged.get("dataset_kwargs") or {}), merged.get("dataset_name"))
     own = settings.get("prompt") if style == "direct" else None
-    settings["prompt"] = os.environ.get(PROMPT_SETTING) or own or choices[style]
+    settings["prompt"] = os.environ.get(variable) or own or choices[style]
     prompt = prompts.load(settings["prompt"])
     misfit = KINDS[kind].misfit(prompt)
     if misfit is not None:
         raise ValueError(
             f"task {merged.get('task')}: prompt {settings['prompt']!r} cannot ask a question of "
-            f"the kind {kind!r}: {misfit}. Change {PROMPT_SETTING} or dataset_kwargs.prompt"
+            f"the kind {kind!r}: {misfit}. Change {variable} or dataset_kwargs.prompt"
         )
     if "generation_kwargs" not in config:
         length = tokens["think" if _reasons(prompt) else "direct"]

@@ -1,4 +1,4 @@
-"""The sample logs of curation runs: task `curate_difficulty`, in one run or in shards."""
+"""The sample logs of curation runs, in one run or in shards."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import Any
 
 from temporal_plugin.integrations.lmms_eval_results import read_log
 
-TASKS = (
+DIFFICULTY = (
     *("curate_difficulty", "curate_difficulty_think"),
     *("curate_difficulty_greedy", "curate_difficulty_greedy_think"),
 )
+BOUNDARIES = ("curate_boundaries", "curate_boundaries_think")
 
 
-def log_files(places: Iterable[str | Path], task: str | None = None) -> list[Path]:
+def log_files(
+    places: Iterable[str | Path], task: str | None = None, tasks: Sequence[str] = DIFFICULTY
+) -> list[Path]:
     """The sample logs at and below the given files and folders, each once, sorted.
 
     Of a folder, the logs of all runs below it count: the shards of a run may share one. Logs of
-    other tasks are passed over; `task` names the one that is wanted.
+    other tasks than `tasks` are passed over; `task` names the one that is wanted.
 
     Raises:
         FileNotFoundError: a place that is not there, or that holds no such log.
@@ -29,11 +32,11 @@ def log_files(places: Iterable[str | Path], task: str | None = None) -> list[Pat
         logs = [place] if place.is_file() else sorted(place.rglob("*_samples_*.jsonl"))
         named = {path.resolve(): path.stem.partition("_samples_")[2] for path in logs}
         if not place.is_file():
-            wanted = TASKS if task is None else (task,)
+            wanted = tasks if task is None else (task,)
             named = {path: name for path, name in named.items() if name in wanted}
         if not named:
             raise FileNotFoundError(
-                f"no sample log of {task or TASKS[0]} at {place}: run lmms-eval with "
+                f"no sample log of {task or tasks[0]} at {place}: run lmms-eval with "
                 "--log_samples; it exits with 0 even after an error, so look at its output"
             )
         found |= named

@@ -59,7 +59,7 @@ def doc_to_messages(doc: Mapping[str, str], lmms_eval_specific_kwargs: Any = Non
     Raises:
         ValueError: the prompt speaks of something that the sample lacks.
     """
-    sample = _measured(to_sample(doc))
+    sample = measured(to_sample(doc))
     if failures.reason(sample.video) is not None:
         return [{"role": "user", "content": [{"type": "text", "text": sample.query}]}]
     messages = []
@@ -78,7 +78,7 @@ def _asked(sample: Sample) -> Sample:
     return replace(sample, query=subtitles.before_question(text, sample.query)) if text else sample
 
 
-def _measured(sample: Sample) -> Sample:
+def measured(sample: Sample) -> Sample:
     """`with_duration`, where a video that cannot be measured is recorded as failed."""
     if failures.reason(sample.video) is not None:
         return sample
@@ -137,7 +137,7 @@ def process_results(doc: Mapping[str, str], results: Sequence[Any]) -> dict[str,
         `details` also describes the question and the answer (see `lmms_eval_results`). The joint
         metrics' items hold "precision" and "recall" in place of the score.
     """
-    sample = _measured(to_sample(doc))
+    sample = measured(to_sample(doc))
     kind = KINDS[doc.get("kind", "grounding")]
     responses = _responses(results)
     failed = failures.reason(sample.video)
@@ -203,6 +203,7 @@ def _details(
         "id": sample.id,
         "kind": kind.name,
         "query": sample.query,
+        "source": sample.source,
         "duration": sample.duration,
         "path": sample.video,
         "prediction": _pairs(answer.spans),
@@ -221,6 +222,7 @@ def _details(
         details["responses"] = list(responses)
         details["predictions"] = [_pairs(each.spans) for each in found]
         details["choices"] = [each.choice for each in found]
+        details["problems"] = [each.problem for each in found]
     return details
 
 

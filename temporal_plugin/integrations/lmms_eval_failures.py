@@ -16,6 +16,7 @@ class RequestFailed(Exception):
 
 _REASONS: dict[str, str] = {}
 _REQUESTS: dict[tuple, str] = {}
+_UNASKED: dict[tuple, str] = {}
 
 
 def record(video: str, reason: str) -> None:
@@ -38,10 +39,21 @@ def request_reason(doc: Mapping[str, Any]) -> str | None:
     return _REQUESTS.get(_key(doc))
 
 
+def record_unasked(doc: Mapping[str, Any], reason: str) -> None:
+    """Note that the document `doc` has nothing to ask about; that is no failure."""
+    _UNASKED.setdefault(_key(doc), reason)
+
+
+def unasked_reason(doc: Mapping[str, Any]) -> str | None:
+    """Why the document is not asked, or None."""
+    return _UNASKED.get(_key(doc))
+
+
 def clear() -> None:
     """Forget all."""
     _REASONS.clear()
     _REQUESTS.clear()
+    _UNASKED.clear()
 
 
 def _key(doc: Mapping[str, Any]) -> tuple:

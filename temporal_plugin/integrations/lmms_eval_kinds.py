@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 
 from temporal_plugin import metrics
 from temporal_plugin.annotations.sample import Sample
-from temporal_plugin.answers import Answer, contract_named
+from temporal_plugin.answers import REFUSAL, Answer, contract_named
 from temporal_plugin.answers.choices import read_choice
 from temporal_plugin.integrations import lmms_eval_captions as captions
 from temporal_plugin.integrations import lmms_eval_keyframes as keyframes
 from temporal_plugin.integrations.lmms_eval_failures import RequestFailed
 from temporal_plugin.prompts import Prompt
+
+NOT_ASKED = "nothing_outside"
+"""Metric of reflection: the annotation leaves nothing of the video to ask about."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Kind:
             return f"no answer ({sample.answer!r}) among its {len(sample.options)} options"
         if self.asks_spans and not sample.spans:
             return "no true span"
+        if self.name == "reflection" and sample.task != "grounding":
+            return f"its task is {sample.task}, needed: grounding"
         if self.name == "search" and not keyframes.are_known(sample):
             return f"neither extra.{keyframes.SECONDS} nor extra.{keyframes.NUMBERS}"
         if self.name == "caption" and not sample.answer:
@@ -64,6 +69,8 @@ class Kind:
             return "it shows {options}, and there are none"
         if self.name == "caption" and not contract_named(prompt.contract).asks_text:
             return f"its contract {prompt.contract!r} asks for no words"
+        if self.name == "reflection" and not contract_named(prompt.contract).asks_list:
+            return f"its contract {prompt.contract!r} asks for no list, which may be empty"
         return None
 
 
@@ -88,6 +95,16 @@ def _choice(answer: Answer, sample: Sample) -> dict[str, float]:
 
 def _grounded_choice(answer: Answer, sample: Sample) -> dict[str, float]:
     return metrics.grounded_choice_item(answer, sample.spans, letter_of(sample))
+
+
+def _reflection(answer: Answer, sample: Sample) -> dict[str, float]:
+    none = answer.problem == REFUSAL
+    return {
+        "named": float(bool(answer.spans)),
+        "none": float(none),
+        "parse_failure": float(not answer.spans and not none),
+        NOT_ASKED: 0.0,
+    }
 
 
 def _search(answer: Answer, sample: Sample) -> dict[str, float]:
@@ -132,6 +149,13 @@ KINDS = {
             "accuracy",
             asks_choice=True,
             joint={"visual_f1": ("visual_precision", "visual_recall")},
+        ),
+        Kind(
+            "reflection",
+            ("named", "none", "parse_failure", NOT_ASKED),
+            _reflection,
+            "named",
+            asks_spans=True,
         ),
         Kind("caption", metrics.CHOICE_KEYS, captions.score, "accuracy"),
     )

@@ -94,7 +94,7 @@ class TemporalQwenVL(QwenModel):
         videos, names = [], []
         if frames is not None:
             # the name under which the video's patches are made once for all its questions
-            names.append(VideoName(frames.metadata(), (question.video, question.clip)))
+            names.append(VideoName(frames.metadata(), question.shown))
             videos.append(frames)
         return encode(
             self.processor,

@@ -147,7 +147,7 @@ class TemporalOpenAI(VideoModel):
         return found
 
     def _video(self, question: Question, frames: Frames) -> list[dict[str, Any]]:
-        key = (question.video, question.clip)
+        key = question.shown
 
         def encode() -> list[str]:
             jpegs = self._jpegs.get(key)

@@ -150,7 +150,14 @@ def _check_before_loading() -> None:
 
             wanted = options.get("tasks") or []
             found = [item for each in wanted for item in task_index.configs_of(manager, each)]
-            check_tasks(found, options.get("limit"), options.get("offset") or 0)
+            model = options.get("model", args[0] if args else None)
+            check_tasks(
+                found,
+                options.get("limit"),
+                options.get("offset") or 0,
+                model=model,
+                force_simple=bool(options.get("force_simple")),
+            )
         return upstream(*args, **options)
 
     simple_evaluate.temporal_plugin = True

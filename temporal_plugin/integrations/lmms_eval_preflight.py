@@ -15,6 +15,7 @@ from temporal_plugin.annotations.check import VideoProblem, problems_of, survey
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations import lmms_eval_captions as captions
 from temporal_plugin.integrations import lmms_eval_failures as failures
+from temporal_plugin.integrations import lmms_eval_reflection as reflection
 from temporal_plugin.integrations.lmms_eval_config import complete, source_of
 from temporal_plugin.integrations.lmms_eval_kinds import KINDS, Kind
 from temporal_plugin.integrations.lmms_eval_source import BAD_VIDEO_SETTING, Source
@@ -40,19 +41,27 @@ class _Found:
 
 
 def check_tasks(
-    tasks: Iterable[tuple[str, Mapping[str, Any]]], limit: float | None = None, offset: int = 0
+    tasks: Iterable[tuple[str, Mapping[str, Any]]],
+    limit: float | None = None,
+    offset: int = 0,
+    *,
+    model: Any = None,
+    force_simple: bool = False,
 ) -> None:
     """Check all tasks of a command, each with those of its videos that will be asked for.
 
     Args:
         tasks: (kind, the task's YAML) each.
-        limit, offset: as given to lmms-eval.
+        limit, offset, model, force_simple: as given to lmms-eval.
 
     Raises:
         ValueError: names all that is missing, and the settings to change.
     """
     found = _Found()
     for kind, config in tasks:
+        if kind == "reflection" and model is not None:
+            problem = reflection.model_problem(model, force_simple=force_simple)
+            found.problems += [f"{config.get('task', '?')}: {problem}"] if problem else []
         try:
             _check_task(KINDS[kind], dict(config), limit, offset, found)
         except (ValueError, OSError) as error:
@@ -96,13 +105,20 @@ def _fit(source: Source, kind: Kind) -> list[tuple[str, Sample]]:
     samples = source.read()
     faults = [(sample.id, kind.lacks(sample)) for _, sample in samples]
     faults = [(name, lack) for name, lack in faults if lack is not None]
-    if faults:
-        name, lack = faults[0]
-        raise ValueError(
-            f"{len(faults)} of the {len(samples)} questions of {source.annotation_file()} are "
-            f"none for a {kind.name} task, first {name}: {lack}"
-        )
-    return samples
+    if not faults:
+        return samples
+    name, lack = faults[0]
+    what = (
+        f"{len(faults)} of the {len(samples)} questions of {source.annotation_file()} are "
+        f"none for a {kind.name} task, first {name}: {lack}"
+    )
+    if source.on_other_task == "error" or len(faults) == len(samples):
+        raise ValueError(what)
+    more = ", ..." if len(faults) > LISTED else ""
+    named = ", ".join(name for name, _ in faults[:LISTED])
+    logger.warning(f"{what}. They are left out: {named}{more}")
+    unfit = {name for name, _ in faults}
+    return [row for row in samples if row[1].id not in unfit]
 
 
 def check_videos(samples: Sequence[Sample], on_bad_video: str) -> None:

@@ -32,6 +32,7 @@ class QwenModel(VideoModel):
                 f"{pretrained} is a {self.config.model_type} model; this class knows "
                 f"{', '.join(FAMILIES)}. Our tasks also run with lmms-eval's own model classes"
             )
+        self.timestamps_in_text = self.config.model_type != "qwen2_5_vl"
         super().__init__(patch_size=self.config.vision_config.patch_size, **settings)
         self.processor = AutoProcessor.from_pretrained(pretrained)
         self.tokenizer = self.processor.tokenizer

@@ -49,8 +49,8 @@ def read_samples(output_dir: str | Path, *, task: str | None = None) -> list[dic
     Returns:
         Per question `id, kind, video (name in the dataset), path, query, duration, prediction and
         truth (lists of [start, end] in seconds), choice and letter (given and true, or None),
-        category ({name: value}), response, responses and predictions (of `repeats`), well_formed,
-        problem, request_failed, parse_failed, scores ({metric: score})`, and `iou` where spans
+        category ({name: value}), response, responses, predictions and problems (of `repeats`),
+        well_formed, problem, request_failed, parse_failed, scores ({metric: score})`, and `iou` where spans
         are asked for.
 
     Raises:
@@ -91,6 +91,7 @@ def _sample(row: dict[str, Any]) -> dict[str, Any]:
     found = {name: value for name, value in details.items() if name != "score"}
     found.setdefault("responses", [found.get("response")])
     found.setdefault("predictions", [found.get("prediction")])
+    found.setdefault("problems", [found.get("problem")])
     found |= {
         "scores": {name: item["score"] for name, item in items.items() if "score" in item},
         "request_failed": bool(row["request_failure"]["score"]),

@@ -25,6 +25,7 @@ BAD_VIDEO_SETTING = "TEMPORAL_PLUGIN_ON_BAD_VIDEO"
 """Environment variable that overrules a task's `on_bad_video`."""
 
 ON_BAD_VIDEO = ("error", "count_as_failure")
+ON_OTHER_TASK = ("error", "leave_out")
 DATA_CONFIG = "data_config"
 """As `format`: the annotation file is what training takes, a data config or Samples."""
 
@@ -47,6 +48,8 @@ class Source:
             decides.
         on_bad_video: "error" stops before the first answer, with a list of all bad videos;
             "count_as_failure" scores their questions 0 and counts them in `request_failure`.
+        on_other_task: "error" stops where a row is no question of the task's kind; "leave_out"
+            counts and names such rows and asks the others.
         reader: further options of the reader, such as `video_extension`.
         keep: field of `extra` -> the values of the rows that are asked; others are left out.
         categories: category -> field of `extra` by which the scores are also given.
@@ -66,6 +69,7 @@ class Source:
     prompt: str = "answer"
     clip: str | None = None
     on_bad_video: str = "error"
+    on_other_task: str = "error"
     reader: Mapping[str, Any] = field(default_factory=dict)
     keep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     categories: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +85,10 @@ class Source:
             raise ValueError(
                 f"on_bad_video (or {BAD_VIDEO_SETTING}) is {self.on_bad_video!r}; "
                 f"allowed: {', '.join(ON_BAD_VIDEO)}"
+            )
+        if self.on_other_task not in ON_OTHER_TASK:
+            raise ValueError(
+                f"on_other_task is {self.on_other_task!r}; allowed: {', '.join(ON_OTHER_TASK)}"
             )
 
     @classmethod

@@ -19,6 +19,7 @@ from temporal_plugin.integrations import lmms_eval_breakdown as breakdown
 from temporal_plugin.integrations import lmms_eval_captions as captions
 from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_preflight as preflight
+from temporal_plugin.integrations import lmms_eval_reflection as reflection
 from temporal_plugin.integrations import lmms_eval_time_loss as time_loss
 from temporal_plugin.integrations.lmms_eval_config import complete, source_of
 from temporal_plugin.integrations.lmms_eval_docs import to_doc, to_sample
@@ -47,10 +48,7 @@ class TemporalTask(ConfigurableMessagesTask):
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None) -> None:
         """Read the annotation file; lmms-eval's own method would ask the hub."""
-        rows = [
-            to_doc(sample, name, self.source.prompt, self.KIND)
-            for name, sample in preflight.read(self.source, self.kind)
-        ]
+        rows = self.documents()
         logger.info(
             f"{self.config.task}: {len(rows)} questions from {self.source.annotation_file()}, "
             f"videos in {self.source.video_folder()}, prompt {self.source.prompt}"
@@ -59,6 +57,13 @@ class TemporalTask(ConfigurableMessagesTask):
             {self.config.test_split: datasets.Dataset.from_list(rows)}
         )
         self.dataset_no_image = self.dataset
+
+    def documents(self) -> list[dict[str, Any]]:
+        """The rows of the dataset that lmms-eval iterates over."""
+        return [
+            to_doc(sample, name, self.source.prompt, self.KIND)
+            for name, sample in preflight.read(self.source, self.kind)
+        ]
 
     def _prepare_metric_and_aggregation(self) -> None:
         """The metrics of the kind; a task with a `metric_list` has that, as lmms-eval takes it."""
@@ -167,6 +172,33 @@ class SearchTask(TemporalTask):
     KIND = "search"
 
 
+class ReflectionTask(TemporalTask):
+    """Find the event outside of the annotated spans: for curation, see `lmms_eval_reflection`.
+
+    The task's `metadata` may hold `reflection`, a mapping of `ReflectionSettings`.
+    """
+
+    KIND = "reflection"
+
+    def documents(self) -> list[dict[str, Any]]:
+        settings = (self.config.metadata or {}).get(reflection.SETTINGS)
+        return reflection.add_settings(super().documents(), settings)
+
+    def build_all_requests(self, **options: Any) -> None:
+        """As every task; refuses a model class that would show the whole video.
+
+        Raises:
+            ValueError: the command names such a class.
+        """
+        args = getattr(self, "args", None)
+        model = getattr(args, "model", None)
+        simple = bool(getattr(args, "force_simple", False))
+        problem = None if model is None else reflection.model_problem(model, force_simple=simple)
+        if problem is not None:
+            raise ValueError(f"{self.config.task}: {problem}")
+        super().build_all_requests(**options)
+
+
 class CaptionTask(TemporalTask):
     """An open answer, judged by a local server."""
 
@@ -177,7 +209,7 @@ CLASSES: dict[str, type[TemporalTask]] = {
     f"{each.__module__}.{each.__qualname__}": each
     for each in (
         *(GroundingTask, MomentTask, ChoiceTask),
-        *(GroundedChoiceTask, SearchTask, CaptionTask),
+        *(GroundedChoiceTask, SearchTask, CaptionTask, ReflectionTask),
     )
 }
 """What `class: !function ...` can name -> the class."""

@@ -75,6 +75,7 @@ def test_samples_come_in_the_order_of_the_annotations(tmp_path):
         "predictions": [[[1.0, 2.0]]],
         "response": "1 to 2",
         "responses": ["1 to 2"],
+        "problems": [None],
         "parse_failed": False,
         "request_failed": False,
         "scores": {"miou": 0.5, "miou/long": 0.5, "parse_failure": 0.0, "request_failure": 0.0},

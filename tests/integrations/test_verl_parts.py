@@ -230,6 +230,36 @@ def test_reordered_frames_of_a_message(clock_video):
     assert read(with_reordered(messages, "shuffled", "q"))[1].key != same.key
 
 
+def test_masked_frames_of_a_message(clock_video):
+    def read(**mask):
+        sampling = {"fps": 2.0, "times": "exact"}  # a step per second
+        part = {"type": "video", "video": str(clock_video), "sampling": sampling}
+        if mask:
+            part["mask"] = {"spans": [[2.0, 4.0]], "show": "curriculum", "seed": "q", **mask}
+        messages = [{"role": "user", "content": [part, {"type": "text", "text": "hi"}]}]
+        (video,) = asyncio.run(TemporalDataset.process_multi_modal_info(messages, 14, {}))[1]
+        return video
+
+    pixels, name = read()
+    steps = len(pixels) // 2
+    shown, dropped = read(fraction=0.5, mode="drop")
+    others = steps - 2  # the truth takes two steps
+    assert len(shown) == 2 * (2 + int(others / 2 + 0.5)) < len(pixels)
+    ticks = name["frames_indices"]
+    places = [ticks.index(tick) for tick in dropped["frames_indices"]]
+    assert shown.equal(pixels[places]) and {4, 5, 6, 7} <= set(places)
+    black, blank = read(fraction=0.5, mode="blank")
+    assert dict(blank) == dict(name)
+    assert [place for place in range(len(black)) if black[place].any()] == places
+    assert black[places].equal(shown)
+    keys = [name.key, dropped.key, blank.key, read(fraction=0.4, mode="drop")[1].key,
+            read(fraction=0.5, mode="drop", seed="r")[1].key]  # fmt: skip
+    assert len(set(keys)) == len(keys)
+    assert read(fraction=0.5, mode="drop")[1].key == dropped.key
+    with pytest.raises(VideoError, match=r"\.mp4: nothing of the .* steps .* is left to show"):
+        read(show="outside", spans=[[0.0, 900.0]])
+
+
 def test_bad_videos_fail_or_are_skipped(clock_video, tmp_path, caplog):
     good = Sample.from_dict({**SAMPLE.to_dict(), "video": str(clock_video)})
     gone = Sample.from_dict({**SAMPLE.to_dict(), "id": "b", "video": str(tmp_path / "gone.mp4")})

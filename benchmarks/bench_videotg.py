@@ -39,7 +39,7 @@ import videotg_clips
 
 from temporal_plugin.annotations import load_samples
 from temporal_plugin.curation import difficulty
-from temporal_plugin.demo import clips, cold_start, curator, tiny_model
+from temporal_plugin.demo import curator, run
 from temporal_plugin.demo.settings import DemoSettings, GrpoSettings
 from temporal_plugin.integrations.lmms_eval_curation import log_files, read_logs
 
@@ -109,7 +109,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=float, default=0.25, help="share of its steps for others")
     parser.add_argument("--every", type=int, default=5, help="steps between validations")
     parser.add_argument("--cold-start", type=int, default=300, help="its batches")
-    parser.add_argument("--curator", type=int, default=300, help="batches of its training")
+    parser.add_argument("--curator", type=int, default=600, help="batches of its training")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["plain", "pipeline"])
     return parser.parse_args()
@@ -143,10 +143,8 @@ def mix_of(options: argparse.Namespace) -> videotg_clips.Mix:
 
 def models(base: DemoSettings, batches: int) -> None:
     """The cold-started model and the curator, both trained on clips apart from the pool."""
-    clips.write(base.clips_dir, base.clips, base.seed)
-    if not (base.cold_start_dir / "config.json").exists():
-        tiny_model.build_for_demo(base, also=[PROMPT])
-        logger.info("%s", cold_start.run(base, base.model_dir, base.cold_start_dir))
+    there = (base.cold_start_dir / "config.json").exists()
+    run.run(base, ["clips"] if there else ["clips", "model", "cold_start"])
     if not (base.out / "curator/config.json").exists():
         found = curator.run(base, base.cold_start_dir, base.out / "curator", PROMPT, batches)
         logger.info("curator: %s", found)

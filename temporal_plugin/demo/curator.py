@@ -10,6 +10,7 @@ import dataclasses
 import json
 import logging
 import random
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from temporal_plugin import answers, prompts
 from temporal_plugin.demo import cold_start
 from temporal_plugin.demo.cold_start import Row
 from temporal_plugin.demo.settings import DemoSettings
+from temporal_plugin.demo.tiny_model import VOCABULARY_MULTIPLE
 from temporal_plugin.spans import Span, iou
 
 if TYPE_CHECKING:
@@ -56,36 +58,52 @@ def elsewhere(row: Row, generator: random.Random) -> Span:
     return generator.choice(spans)
 
 
-def hidden(row: Row, span: Span, black: torch.Tensor) -> Row:
-    """The row with black in each temporal step that touches `span`, as the mode `blank` does it.
+@dataclasses.dataclass(frozen=True)
+class Hiding:
+    """Hides steps of encoded rows as the mask `outside` with the mode `blank` does it to frames.
 
-    Args:
-        row: one question; it is left as it is.
-        span: what to hide.
-        black: float32 [patches of a step, values of a patch], from `black_step`.
+    Attributes:
+        pts_seconds: float64 [T], the frames' times; those of all clips are equal.
+        black: float32 [patches of a step, values of a patch], two black frames as patches.
     """
-    steps, height, width = row.inputs["video_grid_thw"][0].tolist()
-    step_seconds = row.sample.duration / steps
-    begins = np.arange(steps) * step_seconds
-    touched = (begins < span.end_seconds) & (span.start_seconds < begins + step_seconds)
-    pixels = row.inputs["pixel_values_videos"].clone()
-    # [steps * patches of a step, values] -> [steps, patches of a step, values]
-    pixels.view(steps, height * width, -1)[touched] = black
-    return dataclasses.replace(row, inputs={**row.inputs, "pixel_values_videos": pixels})
+
+    pts_seconds: np.ndarray
+    black: torch.Tensor
+
+    @classmethod
+    def of(cls, row: Row, processor: Any, settings: DemoSettings) -> Hiding:
+        """That of the row's clip and of all clips of its settings."""
+        from temporal_plugin.video.decode import load_frames
+        from temporal_plugin.video.model_inputs import encode
+        from temporal_plugin.video.sampling import Sampling
+
+        sampling = Sampling(**settings.sampling())
+        frames = load_frames(row.sample.video, sampling, patch_size=settings.patch_size)
+        dark = dataclasses.replace(frames, pixels=frames.pixels * 0)
+        messages = [{"role": "user", "content": [{"type": "video"}]}]
+        patches = encode(processor, messages, [dark])["pixel_values_videos"]
+        steps = int(row.inputs["video_grid_thw"][0, 0])
+        return cls(frames.pts_seconds, patches[: len(patches) // steps])
+
+    def apply(self, row: Row, span: Span) -> Row:
+        """The row with black in each temporal step that touches `span`; `row` stays as it is."""
+        from temporal_plugin.video.masking import touching
+
+        pixels = row.inputs["pixel_values_videos"].clone()
+        # [steps * patches of a step, values] -> [steps, patches of a step, values]
+        by_step = pixels.view(-1, *self.black.shape)
+        by_step[touching(self.pts_seconds, [span])] = self.black
+        return dataclasses.replace(row, inputs={**row.inputs, "pixel_values_videos": pixels})
 
 
-def black_step(row: Row, processor: Any, settings: DemoSettings) -> torch.Tensor:
-    """The patches of two black frames, float32 [patches of a step, values of a patch]."""
-    import torch
+def learn_sentences(model: Any, tokenizer: Any, template: str) -> None:
+    """Makes the fixed parts of a prompt single tokens, as those of the demo's own prompt are."""
+    from tokenizers import AddedToken
 
-    from temporal_plugin.video.frames import Frames
-    from temporal_plugin.video.model_inputs import encode
-
-    _, height, width = row.inputs["video_grid_thw"][0].tolist()
-    size = (2, 3, height * settings.patch_size, width * settings.patch_size)
-    frames = Frames(torch.zeros(size, dtype=torch.uint8), np.arange(2) / 2.0, (0, 1), 2.0, 2)
-    messages = [{"role": "user", "content": [{"type": "video"}]}]
-    return encode(processor, messages, [frames])["pixel_values_videos"]
+    parts = [part for part in re.split(r"\{\w+\}", template) if len(part.split()) > 2]
+    tokenizer.add_tokens([AddedToken(part, special=False, normalized=False) for part in parts])
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=VOCABULARY_MULTIPLE)
 
 
 def run(
@@ -96,7 +114,7 @@ def run(
     Args:
         settings: clips are read from `settings.clips_dir`, batch size and learning rate from
             `settings.cold_start`.
-        start_dir: folder of a model whose tokenizer knows the prompt's sentences.
+        start_dir: folder of the cold-started model.
         out: folder of the trained model; also gets `curator.jsonl`, one line per evaluation.
         prompt: name of a prompt whose contract takes a list of spans, empty ones too.
         count: batches.
@@ -117,6 +135,7 @@ def run(
     torch.manual_seed(settings.seed)
     processor = AutoProcessor.from_pretrained(start_dir)
     model = AutoModelForImageTextToText.from_pretrained(start_dir, dtype=torch.float32)
+    learn_sentences(model, processor.tokenizer, prompts.load(prompt).user)
     asking = dataclasses.replace(settings, prompt=prompt)
     train, validation = (
         cold_start.encode_samples(
@@ -144,7 +163,7 @@ def _train(
     import torch
 
     cold, contract = settings.cold_start, prompts.load(settings.prompt).contract
-    black = black_step(train[0], processor, settings)
+    hiding = Hiding.of(train[0], processor, settings)
     generator = random.Random(settings.seed)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cold.learning_rate, weight_decay=cold.weight_decay
@@ -160,7 +179,7 @@ def _train(
         row = cold_start.rolled(train[index], generator)
         span, found = question(row, generator)
         text = answers.render(contract, spans=found)
-        return cold_start.with_text(hidden(row, span, black), text, processor.tokenizer)
+        return cold_start.with_text(hiding.apply(row, span), text, processor.tokenizer)
 
     began, record = time.monotonic(), {}
     model.train()
@@ -176,7 +195,7 @@ def _train(
                 "batches": number,
                 "seconds": round(time.monotonic() - began, 1),
                 "loss": round(loss, 4),
-                **check(model, processor, validation, black, contract),
+                **check(model, processor, validation, hiding, contract),
             }
             log.write(json.dumps(record) + "\n")
             log.flush()
@@ -185,12 +204,12 @@ def _train(
 
 
 def check(
-    model: Any, processor: Any, rows: Sequence[Row], black: torch.Tensor, contract: str
+    model: Any, processor: Any, rows: Sequence[Row], hiding: Hiding, contract: str
 ) -> dict[str, float]:
     """The shares of right greedy answers with the event hidden and with another part hidden."""
     generator = random.Random(0)
-    gone = _spans(model, processor, [hidden(row, row.truth, black) for row in rows], contract)
-    there = [hidden(row, elsewhere(row, generator), black) for row in rows]
+    gone = _spans(model, processor, [hiding.apply(row, row.truth) for row in rows], contract)
+    there = [hiding.apply(row, elsewhere(row, generator)) for row in rows]
     found = _spans(model, processor, there, contract)
     hits = [
         bool(spans) and iou(spans, row.truth) >= 0.5 for row, spans in zip(rows, found, strict=True)

@@ -7,7 +7,6 @@ template, processor), so that transformers, verl and vLLM load it like any other
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -99,13 +98,10 @@ def build(
     return count
 
 
-def build_for_demo(settings: DemoSettings, also: Iterable[str] = ()) -> int:
-    """`build` in `settings.model_dir`, with a tokenizer trained on the train clips' questions.
+def build_for_demo(settings: DemoSettings) -> int:
+    """`build` in `settings.model_dir`, with a tokenizer trained on the train clips' questions."""
+    import re
 
-    Args:
-        settings: the demo's settings.
-        also: names of further prompts whose sentences become tokens.
-    """
     from temporal_plugin import prompts
     from temporal_plugin.annotations import load_samples
     from temporal_plugin.demo.cold_start import answer_text
@@ -116,10 +112,8 @@ def build_for_demo(settings: DemoSettings, also: Iterable[str] = ()) -> int:
         parts = prompt.messages(sample)[-1]["content"]
         texts += [part["text"] for part in parts if part["type"] == "text"]
         texts.append(answer_text(sample.spans[0]))
-    # what stands around the fields {query}, {duration} of the templates
-    asked = (prompt, *map(prompts.load, also))
-    around = [part for one in asked for part in re.split(r"\{\w+\}", one.user)]
-    sentences = dict.fromkeys(part for part in around if len(part.split()) > 2)
+    # what stands around the fields {query}, {duration} of the template
+    sentences = [part for part in re.split(r"\{\w+\}", prompt.user) if len(part.split()) > 2]
     return build(settings.family, settings.model_dir, settings.seed, texts, sentences)
 
 

@@ -1,7 +1,6 @@
 """The agent loop of a single answer, which keeps prompt and time right in the rollout."""
 
 import asyncio
-import copy
 import json
 import logging
 from collections.abc import Sequence
@@ -19,7 +18,11 @@ from temporal_plugin.integrations.shared_videos import (
     share_videos,
     sizes_only,
 )
-from temporal_plugin.integrations.verl_dataset import VIDEO_FAILURE, temporal_settings
+from temporal_plugin.integrations.verl_dataset import (
+    VIDEO_FAILURE,
+    temporal_settings,
+    with_video_settings,
+)
 from temporal_plugin.integrations.verl_reward import CHANGED_RESPONSE
 from temporal_plugin.integrations.verl_rollout_seed import seeded
 from temporal_plugin.video.decode import VideoError
@@ -149,13 +152,7 @@ class TemporalAgentLoop(SingleTurnAgentLoop):
 
 def with_reordered(messages: Sequence[dict], order: str, seed: str) -> list[dict]:
     """A copy of the messages whose video entries ask for reordered frames."""
-    messages = copy.deepcopy(list(messages))
-    for message in messages:
-        if isinstance(message["content"], list):
-            for part in message["content"]:
-                if part.get("type") == "video":
-                    part["reorder"] = [order, seed]
-    return messages
+    return with_video_settings(messages, reorder=[order, seed])
 
 
 class _SentOnce:

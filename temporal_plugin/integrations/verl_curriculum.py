@@ -155,8 +155,15 @@ def read_steps(folder: str | Path) -> dict[int, dict[str, Any]]:
     return dict(sorted(found.items()))
 
 
-def stored_difficulty(rows: Iterable[Mapping[str, Any]], path: str | None) -> dict[str, float]:
+def stored_difficulty(
+    rows: Iterable[Mapping[str, Any]], path: str | None, setting: str = "curriculum"
+) -> dict[str, float]:
     """id -> difficulty in [0, 1], from a file or from the rows' `extra.difficulty`.
+
+    Args:
+        rows: the samples as JSON objects.
+        path: a file of `temporal-plugin curate difficulty`.
+        setting: whose `difficulty` the path is, for the error.
 
     Raises:
         ValueError: the file names none of the rows.
@@ -167,7 +174,7 @@ def stored_difficulty(rows: Iterable[Mapping[str, Any]], path: str | None) -> di
     known = difficulty.read(path)
     found = {row["id"]: known[row["id"]].difficulty for row in rows if row["id"] in known}
     if not found:
-        raise ValueError(f"curriculum.difficulty: {path} names no sample of the training data")
+        raise ValueError(f"{setting}.difficulty: {path} names no sample of the training data")
     return found
 
 

@@ -4,16 +4,19 @@
 settings lie under `data.temporal`: `prompt`, `sampling`, `on_bad_video` ("fail" | "skip"),
 `frame_store` (a folder, or null: what TEMPORAL_PLUGIN_FRAME_STORE names, or no store),
 `curriculum` (see `curation.curriculum_settings`; null: verl's own order), `rollout_seed` (see
-`verl_rollout_seed`; null: rollouts are drawn without a seed) and `shuffle_consistency` (null,
-"reversed" or "shuffled": answer each prompt also on reordered frames).
+`verl_rollout_seed`; null: rollouts are drawn without a seed), `shuffle_consistency` (null,
+"reversed" or "shuffled": answer each prompt also on reordered frames) and `masking` (see
+`curation.masking_schedule`; null: every video is shown whole).
 """
 
 import asyncio
+import copy
 import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import datasets
 import torch
@@ -45,6 +48,7 @@ DEFAULTS = {
     "curriculum": None,
     "rollout_seed": None,
     "shuffle_consistency": None,
+    "masking": None,
 }
 VIDEO_MARK = "<video>"  # where a text message shows the video, as in verl's own data
 _reading = SharedTasks()
@@ -139,6 +143,11 @@ def temporal_settings(config: Mapping) -> dict:
         raise ValueError(
             f"data.temporal.shuffle_consistency is {order!r}; allowed: null, {', '.join(ORDERS)}"
         )
+    if order is not None and settings["masking"] is not None:
+        raise ValueError(
+            "data.temporal has masking and shuffle_consistency; give one of them: of a masked "
+            "video in another order, what is hidden would tell where the answer lies"
+        )
     if settings["on_bad_video"] not in ON_BAD_VIDEO:
         raise ValueError(
             f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"
@@ -220,6 +229,17 @@ def video_entries(messages: Sequence[Mapping]) -> list[dict]:
         for part in message["content"]
         if part.get("type") == "video"
     ]
+
+
+def with_video_settings(messages: Sequence[Mapping], **settings: Any) -> list[dict]:
+    """A copy of the messages whose video entries also hold these settings, see `read_videos`."""
+    copied = copy.deepcopy([dict(message) for message in messages])
+    for message in copied:
+        if isinstance(message["content"], list):
+            for part in message["content"]:
+                if part.get("type") == "video":
+                    part.update(copy.deepcopy(settings))
+    return copied
 
 
 def read_videos(

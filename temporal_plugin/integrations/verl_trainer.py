@@ -1,6 +1,6 @@
 """`trainer.v1.trainer_mode=temporal_sync`: verl's synchronous trainer, which also logs the reward's
-parts and what the groups look like (upstream logs the total only), and trains in the order of a
-curriculum (`data.temporal.curriculum`)."""
+parts and what the groups look like (upstream logs the total only), trains in the order of a
+curriculum (`data.temporal.curriculum`) and masks hard samples (`data.temporal.masking`)."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,7 @@ from temporal_plugin.integrations.verl_curriculum import (
     settings_of,
 )
 from temporal_plugin.integrations.verl_dataset import temporal_settings
+from temporal_plugin.integrations.verl_masking import TrainingMasks, masking_of
 from temporal_plugin.integrations.verl_plugin import TRAINER_MODE
 from temporal_plugin.rewards import APPLIES
 
@@ -37,7 +38,8 @@ class TemporalTrainer(PPOTrainerSync):
     With `data.temporal.curriculum` it takes its rows from a `TrainingCurriculum`, whose state lies
     in each checkpoint. Prompts are named by step and place instead of at random, and a batch is
     sorted by these names, so that with `rollout_seed` a run can be repeated exactly. Each row's
-    `extra_info.progress` is the share of training that lies behind its step.
+    `extra_info.progress` is the share of training that lies behind its step; with
+    `data.temporal.masking` it decides how much of a hard sample's video the prompt shows.
     """
 
     def __init__(self, config):
@@ -45,6 +47,7 @@ class TemporalTrainer(PPOTrainerSync):
             config.trainer.v1.trainer_mode = "sync"  # upstream branches on this very word
         super().__init__(config)
         self.curriculum: TrainingCurriculum | None = None
+        self.masks: TrainingMasks | None = None
         self._fetched = (0, 0)  # step, prompts that it has fetched
         # beside the checkpoints, so that an evaluation can tell whether it asks in other words
         prompt = prompts.load(temporal_settings(config.data)["prompt"])
@@ -58,17 +61,24 @@ class TemporalTrainer(PPOTrainerSync):
 
     def _init_dataloader(self):
         super()._init_dataloader()
-        given = temporal_settings(self.config.data)["curriculum"]
-        if given is None:
-            return
-        if OmegaConf.is_config(given):
-            given = OmegaConf.to_container(given, resolve=True)
-        self.curriculum = TrainingCurriculum(
-            sample_rows(self.train_dataset),
-            settings_of(given, self.config.data.get("seed")),
-            batch_size=self.config.data.train_batch_size,
-            folder=self.config.trainer.default_local_dir,
-        )
+        seed = self.config.data.get("seed")
+        given = self._settings("curriculum")
+        if given is not None:
+            self.curriculum = TrainingCurriculum(
+                sample_rows(self.train_dataset),
+                settings_of(given, seed),
+                batch_size=self.config.data.train_batch_size,
+                folder=self.config.trainer.default_local_dir,
+            )
+        given = self._settings("masking")
+        if given is not None:
+            rows = sample_rows(self.train_dataset)
+            self.masks = TrainingMasks(rows, masking_of(given, seed), self.train_dataset.processor)
+
+    def _settings(self, name: str) -> dict | None:
+        """A part of `data.temporal` as plain values."""
+        given = temporal_settings(self.config.data)[name]
+        return OmegaConf.to_container(given, resolve=True) if OmegaConf.is_config(given) else given
 
     def _fetch_one_gen_batch(self):
         if self.curriculum is None:
@@ -83,6 +93,14 @@ class TemporalTrainer(PPOTrainerSync):
         stack = tensordict_utils.assign_non_tensor_stack
         stack(batch, "extra_info", [{**info, "progress": share} for info in infos])
         stack(batch, "uid", self._names(len(infos)))
+        if self.masks is not None:
+            shown = self.masks.apply(
+                list(batch["raw_prompt"]),
+                [info["index"] for info in infos],
+                step=self.global_steps,
+                progress=share,
+            )
+            stack(batch, "raw_prompt", shown)
         return batch
 
     def _names(self, count: int) -> list[str]:
@@ -99,10 +117,12 @@ class TemporalTrainer(PPOTrainerSync):
 
     def step(self, metrics, timing_raw):
         batch = super().step(metrics, timing_raw)
+        share = progress(self.global_steps, self.total_training_steps)
         if self.curriculum is not None:  # before the checkpoint is written
             found = self.curriculum.measured(self.global_steps, self._rollouts(batch))
-            found["curriculum/progress"] = progress(self.global_steps, self.total_training_steps)
-            metrics.update(found)
+            metrics.update(found | {"curriculum/progress": share})
+        if self.masks is not None:
+            metrics.update(self.masks.metrics(share))
         return batch
 
     def _rollouts(self, batch) -> list[Rollout]:

@@ -1,5 +1,6 @@
 """The trainer's own hooks, without a run: names of prompts, order of a batch, rewards by sample."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ pytest.importorskip("verl")
 from omegaconf import OmegaConf
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.dataset.rl_dataset import collate_fn
 
 from temporal_plugin.integrations import verl_trainer
 from temporal_plugin.integrations.verl_curriculum import STATE_FILE, Rollout
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.slow  # importing the host takes longer than all the fa
 def trainer(tmp_path):
     found = object.__new__(TemporalTrainer)  # its __init__ needs a whole run
     found.global_steps, found.total_training_steps, found._fetched = 1, 10, (0, 0)
-    found.curriculum = None
+    found.curriculum = found.masks = None
     found.config = OmegaConf.create(
         {
             "data": {"train_batch_size": 2, "gen_batch_size": None, "seed": 5, "temporal": {}},
@@ -73,10 +75,19 @@ class Rows:
     """What the trainer takes of a TemporalDataset."""
 
     def __init__(self):
-        self.dataframe = {"sample": [f'{{"id": "s{n}"}}' for n in range(5)]}
+        spans = {"spans": [[1.0, 3.0]]}
+        rows = [{"id": f"s{n}", **spans, "extra": {"difficulty": 0.3 * n}} for n in range(5)]
+        self.dataframe = {"sample": [json.dumps(row) for row in rows]}
+
+        self.processor = None
 
     def __getitem__(self, number):
-        return {"index": number, "extra_info": {"id": f"s{number}"}}
+        video = {"type": "video", "video": f"{number}.mp4"}
+        return {
+            "index": number,
+            "raw_prompt": [{"role": "user", "content": [video, {"type": "text", "text": "?"}]}],
+            "extra_info": {"id": f"s{number}", "index": number},
+        }
 
 
 @pytest.fixture
@@ -100,6 +111,48 @@ def test_a_step_is_drawn_from_the_curriculum(with_curriculum):
         "s2", "s3"
     ]  # fmt: skip
     assert with_curriculum.curriculum.settings.seed == 5, "data.seed"
+
+
+def masks_of(batch):
+    return [messages[0]["content"][0].get("mask") for messages in batch["raw_prompt"]]
+
+
+@pytest.mark.parametrize("order", ["file", None])
+def test_hard_samples_are_masked_by_the_progress_of_their_step(trainer, monkeypatch, order):
+    rows = Rows()
+
+    def load_data(self):
+        self.train_dataset, self.train_dataloader_it = rows, None
+        numbers = [[0, 1], [2, 3], [4, 0]]
+        self.train_dataloader = [collate_fn([rows[n] for n in pair]) for pair in numbers]
+
+    monkeypatch.setattr(PPOTrainerSync, "_init_dataloader", load_data)
+    monkeypatch.setattr(PPOTrainerSync, "step", lambda *_: None)
+    curriculum = None if order is None else {"order": order}
+    trainer.config.data.temporal = {"masking": {"full_at": 0.6}, "curriculum": curriculum}
+    trainer._init_dataloader()
+    assert masks_of(trainer._fetch_one_gen_batch()) == [None, None], "easy and medium"
+    trainer.global_steps = 4
+    masks = masks_of(trainer._fetch_one_gen_batch())
+    mask = {"spans": [[1.0, 3.0]], "show": "curriculum", "fraction": 0.5, "seed": "5/s3",
+            "mode": "blank"}  # fmt: skip
+    assert masks == [None, mask]
+    trainer.curriculum, metrics = None, {}  # which would ask for the rewards
+    trainer.step(metrics, {})
+    assert metrics == {"masking/fraction": 0.5, "masking/masked_share": 0.5}
+    assert "mask" not in rows[3]["raw_prompt"][0]["content"][0]
+
+
+def test_masks_end_where_everything_is_shown(with_curriculum):
+    with_curriculum.config.data.temporal = {"curriculum": {"order": "file"}, "masking": {}}
+    with_curriculum._init_dataloader()
+    with_curriculum.global_steps = 6  # half of ten steps lie behind
+    found = [masks_of(with_curriculum._fetch_one_gen_batch()) for _ in range(2)]
+    assert found == [[None, None], [None, None]]
+    assert with_curriculum.masks.metrics(0.5) == {
+        "masking/fraction": 1.0,
+        "masking/masked_share": 0.0,
+    }
 
 
 def test_the_state_is_there_before_verl_names_the_checkpoint(

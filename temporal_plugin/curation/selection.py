@@ -7,7 +7,7 @@ select equal sets, a larger `count` only adds, and a new row changes nothing abo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -174,9 +174,16 @@ METHODS: dict[str, Callable[..., Selection]] = {
 
 
 def select(
-    data_ids: Iterable[str], difficulties: Mapping[str, Difficulty], method: str, **settings: object
+    data_ids: Iterable[str],
+    difficulties: Mapping[str, Difficulty],
+    method: str,
+    *,
+    partial: Collection[str] = (),
+    **settings: object,
 ) -> Selection:
     """A method applied to the samples that are in the data and have a difficulty.
+
+    Those whose annotation is `partial` are dropped first, under the rule of that name.
 
     Raises:
         ValueError: an unknown method or setting, or nothing that has both.
@@ -194,10 +201,17 @@ def select(
             f"none of the {len(ids)} samples is among the {len(difficulties)} measured ones; "
             "measure the same data (curate_difficulty with TEMPORAL_PLUGIN_CURATE_DATA)"
         )
-    found = METHODS[method]([difficulties[id] for id in both], **settings)
+    incomplete = tuple(id for id in both if id in partial)
+    complete = [difficulties[id] for id in both if id not in partial]
+    if not complete:
+        raise ValueError(
+            f"all {len(both)} measured samples are partial, so that none is left; reflect with "
+            "more agreement (`curate boundaries --agree`), or look at the videos"
+        )
+    found = METHODS[method](complete, **settings)
     return Selection(
         found.ids,
-        found.dropped,
+        {**({"partial": incomplete} if incomplete else {}), **found.dropped},
         missing=tuple(sorted(ids - set(difficulties))),
         extra=tuple(sorted(set(difficulties) - ids)),
     )

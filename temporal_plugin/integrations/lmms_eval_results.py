@@ -50,8 +50,8 @@ def read_samples(output_dir: str | Path, *, task: str | None = None) -> list[dic
         Per question `id, kind, video (name in the dataset), path, query, duration, prediction and
         truth (lists of [start, end] in seconds), choice and letter (given and true, or None),
         category ({name: value}), response, responses, predictions and problems (of `repeats`),
-        well_formed, problem, request_failed, parse_failed, scores ({metric: score})`, and `iou` where spans
-        are asked for.
+        well_formed, problem, request_failed, parse_failed, scores ({metric: score})`, and `iou`
+        where spans are asked for.
 
     Raises:
         FileNotFoundError: the run had no `--log_samples`, or stopped with an error.

@@ -198,8 +198,8 @@ def measure(base: DemoSettings, data: Path, truth: Path) -> dict[str, Any]:
 
 def tokens_of(results: Path, task: str, model_dir: Path) -> int:
     """Tokens that a curation run generated."""
-    logs = read_logs(log_files([results], task))
-    return demo_runs.answer_tokens((text for row in logs for text in row["responses"]), model_dir)
+    rows = [row for row in read_logs(log_files([results], task)) if not row.get("not_asked")]
+    return demo_runs.answer_tokens((text for row in rows for text in row["responses"]), model_dir)
 
 
 def select(
@@ -213,7 +213,9 @@ def select(
 ) -> tuple[Path, dict[str, Any]]:
     """The chosen samples' file, and how many of which kind are in it."""
     out = base.out / f"selected_{name}.jsonl"
-    extra = ("--boundaries", base.out / "boundaries.jsonl") if boundaries else ()
+    extra: tuple[object, ...] = ()
+    if boundaries:
+        extra = ("--boundaries", base.out / "boundaries.jsonl", "--report", base.out / "selection")
     demo_runs.curate("select", data["train"], "--difficulty", base.out / "difficulty.jsonl",
                      "--method", method, "--count", count, "--seed", base.seed, "--out", out,
                      *extra)  # fmt: skip

@@ -47,6 +47,7 @@ logger = logging.getLogger("bench_videotg")
 SHARES = {"ordinary": 0.35, "short": 0.25, "partial": 0.4}
 #: of the clips that validate and test: as in training, but for the partial ones
 CLEAN = {"ordinary": 0.6, "short": 0.4}
+VALIDATION_CLIPS, TEST_CLIPS = 60, 200
 MASKING = {"schedule": "linear", "start": 0.0, "full_at": 0.5, "hard_above": 0.7}
 WAYS = ("plain", "pipeline", "no_masking", "no_reflection", "random")
 PROMPT = "answer_list"
@@ -61,9 +62,14 @@ def main() -> None:
     base = settings_of(options, out)
     pool = dataclasses.replace(base, out=base.out / "pool")
     data = videotg_clips.write(pool.clips_dir, base.clips, base.seed + 1000, mix_of(options))
-    models(base, options.curator)
-    result: dict[str, Any] = {"seed": options.seed, "settings": vars(options) | {"out": str(out)}}
-    result["reflection"] = reflect(base, data["train"], data["truth"])
+    curator_dir = options.curator_from or base.out / "curator"
+    models(base, curator_dir, options.curator)
+    settings = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(options).items()
+    }
+    result: dict[str, Any] = {"seed": options.seed, "settings": settings}
+    result["reflection"] = reflect(base, curator_dir, data["train"], data["truth"])
     result["difficulty"] = measure(base, data["train"], data["truth"])
     count = round(options.share * options.clips)
     chosen = {
@@ -110,6 +116,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=5, help="steps between validations")
     parser.add_argument("--cold-start", type=int, default=300, help="its batches")
     parser.add_argument("--curator", type=int, default=600, help="batches of its training")
+    parser.add_argument("--curator-from", type=Path, help="a curator trained before, of any seed")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["plain", "pipeline"])
     return parser.parse_args()
@@ -129,11 +136,10 @@ def settings_of(options: argparse.Namespace, out: Path) -> DemoSettings:
 
 def mix_of(options: argparse.Namespace) -> videotg_clips.Mix:
     """How many clips of which kind are in each split."""
-    usual = DemoSettings().clips
     counts = {
         "train": (SHARES, options.clips),
-        "validation": (CLEAN, usual.validation),
-        "test": (CLEAN, usual.test),
+        "validation": (CLEAN, VALIDATION_CLIPS),
+        "test": (CLEAN, TEST_CLIPS),
     }
     return {
         split: {kind: round(share * count) for kind, share in shares.items()}
@@ -141,19 +147,18 @@ def mix_of(options: argparse.Namespace) -> videotg_clips.Mix:
     }
 
 
-def models(base: DemoSettings, batches: int) -> None:
+def models(base: DemoSettings, curator_dir: Path, batches: int) -> None:
     """The cold-started model and the curator, both trained on clips apart from the pool."""
     there = (base.cold_start_dir / "config.json").exists()
     run.run(base, ["clips"] if there else ["clips", "model", "cold_start"])
-    if not (base.out / "curator/config.json").exists():
-        found = curator.run(base, base.cold_start_dir, base.out / "curator", PROMPT, batches)
+    if not (curator_dir / "config.json").exists():
+        found = curator.run(base, base.cold_start_dir, curator_dir, PROMPT, batches)
         logger.info("curator: %s", found)
 
 
-def reflect(base: DemoSettings, data: Path, truth: Path) -> dict[str, Any]:
+def reflect(base: DemoSettings, model_dir: Path, data: Path, truth: Path) -> dict[str, Any]:
     """Which samples the curator calls partial, and how right that is."""
     results, rows = base.out / "reflection", base.out / "boundaries.jsonl"
-    model_dir = base.out / "curator"
     demo_runs.ask(base, model_dir, "curate_boundaries", data, results, "--repeats", "3",
                   "--gen_kwargs", "max_new_tokens=48")  # fmt: skip
     report = demo_runs.curate("boundaries", results, "--data", data, "--out", rows, "--agree", 2)

@@ -1,7 +1,8 @@
 """A tiny model that answers boundary reflection's prompt, trained from the demo's cold start.
 
-It learns from clips whose annotation is complete: with the event hidden nothing is to be found,
-with another part hidden the event is. So it never sees an event that happens twice.
+It learns from clips whose annotation is complete. With the event hidden, or with the query of
+another clip, nothing is to be found; with another part hidden the event is. So it never sees an
+event that happens twice.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from temporal_plugin import answers, prompts
 from temporal_plugin.demo import cold_start
+from temporal_plugin.demo.clips import COLOURS
 from temporal_plugin.demo.cold_start import Row
 from temporal_plugin.demo.settings import DemoSettings
 from temporal_plugin.demo.tiny_model import VOCABULARY_MULTIPLE
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: share of the rows whose event is hidden, so that nothing is left to be found
-NOTHING_SHARE = 0.5
+#: shares of the rows whose event is hidden, and of those whose query's colour is not in the clip;
+#: without the latter a model learns that whatever acts while little is hidden is the event
+HIDDEN_SHARE, ABSENT_SHARE = 0.35, 0.2
 LONGEST_HIDDEN_SECONDS = 4
 #: the learning rate falls to this share of itself, in the second half of the batches
 LAST_RATE = 0.05
@@ -39,11 +42,42 @@ LAST_RATE = 0.05
 MAX_ANSWER_TOKENS = 48
 
 
-def question(row: Row, generator: random.Random) -> tuple[Span, list[Span]]:
-    """The span to hide from a completely annotated row, and what is then left to be found."""
-    if generator.random() < NOTHING_SHARE:
-        return row.truth, []
-    return elsewhere(row, generator), [row.truth]
+def question(
+    row: Row, strangers: Sequence[Row], generator: random.Random
+) -> tuple[Row, Span, list[Span]]:
+    """A question, the span to hide from it, and what is then left to be found.
+
+    Args:
+        row: a completely annotated row.
+        strangers: rows whose queries name nothing in the row's clip; may be none.
+        generator: decides.
+    """
+    draw = generator.random()
+    if draw < HIDDEN_SHARE:
+        return row, row.truth, []
+    hidden = elsewhere(row, generator)
+    if draw < HIDDEN_SHARE + ABSENT_SHARE and strangers:
+        other = generator.choice(strangers)
+        pixels = row.inputs["pixel_values_videos"]
+        inputs = {**other.inputs, "pixel_values_videos": pixels}
+        return dataclasses.replace(other, inputs=inputs), hidden, []
+    return row, hidden, [row.truth]
+
+
+def colours(text: str) -> set[str]:
+    """The colours that a query names."""
+    return set(COLOURS) & set(text.split())
+
+
+def strangers_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """By video: the rows whose queries' colours act nowhere in it."""
+    there: dict[str, set[str]] = {}
+    for row in rows:
+        there.setdefault(row.sample.video, set()).update(colours(row.sample.query))
+    return {
+        video: [row for row in rows if not colours(row.sample.query) & found]
+        for video, found in there.items()
+    }
 
 
 def elsewhere(row: Row, generator: random.Random) -> Span:
@@ -164,7 +198,7 @@ def _train(
 
     cold, contract = settings.cold_start, prompts.load(settings.prompt).contract
     hiding = Hiding.of(train[0], processor, settings)
-    generator = random.Random(settings.seed)
+    generator, strangers = random.Random(settings.seed), strangers_of(train)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cold.learning_rate, weight_decay=cold.weight_decay
     )
@@ -177,7 +211,7 @@ def _train(
 
     def row_of(index: int) -> dict[str, torch.Tensor]:
         row = cold_start.rolled(train[index], generator)
-        span, found = question(row, generator)
+        row, span, found = question(row, strangers[row.sample.video], generator)
         text = answers.render(contract, spans=found)
         return cold_start.with_text(hiding.apply(row, span), text, processor.tokenizer)
 

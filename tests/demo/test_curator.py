@@ -42,20 +42,48 @@ EVENTS = st.tuples(st.integers(0, 6), st.integers(2, 4)).map(
 
 @given(EVENTS, st.integers(0, 2**16))
 def test_what_is_left_to_be_found_is_what_is_not_hidden(event, seed):
-    row = row_of(*event)
-    hidden, found = curator.question(row, random.Random(seed))
+    row, stranger = row_of(*event), row_of(1.0, 3.0)
+    asked, hidden, found = curator.question(row, [stranger], random.Random(seed))
+    assert asked.inputs["pixel_values_videos"] is row.inputs["pixel_values_videos"]
     if found:
+        assert asked is row
         assert found == [row.truth]
+    if hidden != row.truth:
         assert hidden.end_seconds <= event[0] or event[1] <= hidden.start_seconds
         assert 0 <= hidden.start_seconds < hidden.end_seconds <= 8
-    else:
-        assert hidden == row.truth
+        assert found or asked.sample is stranger.sample
 
 
-def test_both_kinds_of_questions_are_asked():
-    generator = random.Random(0)
-    found = [bool(curator.question(row_of(2.0, 4.0), generator)[1]) for _ in range(200)]
-    assert 60 < sum(found) < 140
+def test_all_kinds_of_questions_are_asked():
+    row, stranger, generator = row_of(2.0, 4.0), row_of(1.0, 3.0), random.Random(0)
+    asked = [curator.question(row, [stranger], generator) for _ in range(400)]
+    found = sum(bool(spans) for _, _, spans in asked)
+    hidden = sum(span == row.truth for _, span, _ in asked)
+    strange = sum(one is not row for one, _, _ in asked)
+    assert found + hidden + strange == 400
+    assert min(found, hidden, strange) > 50
+    alone = [curator.question(row, [], generator) for _ in range(100)]
+    assert all(one is row for one, _, _ in alone)
+
+
+def test_strangers_ask_for_colours_that_are_not_in_the_clip():
+    queries = {
+        "a.mp4": ["the red square appears", "a circle that is blue flickers"],
+        "b.mp4": ["a green triangle grows"],
+        "c.mp4": ["the red circle blinks"],
+    }
+    rows = [
+        cold_start.Row(dataclasses.replace(row_of(2.0, 4.0).sample, video=video, query=query), {})
+        for video, texts in queries.items()
+        for query in texts
+    ]
+    found = curator.strangers_of(rows)
+    asked = {video: {row.sample.query for row in rows} for video, rows in found.items()}
+    assert asked == {
+        "a.mp4": {"a green triangle grows"},
+        "b.mp4": {*queries["a.mp4"], *queries["c.mp4"]},
+        "c.mp4": {"a circle that is blue flickers", "a green triangle grows"},
+    }
 
 
 @pytest.mark.parametrize(

@@ -22,21 +22,20 @@ import dataclasses
 import json
 import logging
 import math
-import shutil
 import signal
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import demo_runs
 import numpy as np
 
 from temporal_plugin.annotations import Sample, load_samples, sample_jsonl
 from temporal_plugin.curation import difficulty, selection
-from temporal_plugin.demo import clips, evaluate, processes, run, train
-from temporal_plugin.demo.settings import DemoSettings, GrpoSettings
+from temporal_plugin.demo import clips, run
+from temporal_plugin.demo.settings import DemoSettings
 from temporal_plugin.integrations.lmms_eval_curation import log_files, read_logs
-from temporal_plugin.integrations.lmms_eval_results import read_results
 from temporal_plugin.spans import Span, iou
 
 logger = logging.getLogger("bench_curriculum")
@@ -78,12 +77,25 @@ def main() -> None:
     short = max(1, math.floor(options.steps * options.share))
     ways = {
         "plain": (planted, options.steps, ()),
-        "curriculum": (chosen, short, (f"data.temporal.curriculum={as_override(CURRICULUM)}",)),
+        "curriculum": (
+            chosen,
+            short,
+            (f"data.temporal.curriculum={demo_runs.as_override(CURRICULUM)}",),
+        ),
     }
     result: dict[str, Any] = {"seed": options.seed, "settings": vars(options) | {"out": str(out)}}
     result |= {"planted": len(bad), "selection": kept}
     for name, (data, steps, overrides) in ways.items():
-        result[name] = grpo(base, name, data, steps, options.every, overrides)
+        files = (
+            f"data.train_files={data}",
+            f"data.val_files={base.clips_dir / 'validation.jsonl'}",
+            f"actor_rollout_ref.model.path={base.cold_start_dir}",
+            *overrides,
+        )
+        mine = demo_runs.branch(
+            base, name, steps=steps, evaluate_every=options.every, overrides=files
+        )
+        result[name] = demo_runs.grpo(mine, base)
     result |= compare(result["plain"], result["curriculum"])
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     sys.stdout.write(json.dumps(result, indent=2) + "\n")
@@ -140,8 +152,8 @@ def select(
 ) -> tuple[dict[str, Any], Path]:
     """Measures the cold-started model on the planted data and keeps what can teach."""
     results, chosen = base.out / "difficulty", base.out / "selected.jsonl"
-    if not list(results.rglob("*_results.json")):
-        measure(base, planted, results, options.repeats)
+    repeats = ("--repeats", str(options.repeats), "--gen_kwargs", "max_new_tokens=24")
+    demo_runs.ask(base, base.cold_start_dir, TASK, planted, results, *repeats)
     samples = {sample.id: sample for sample in load_samples(planted)}
     rows = {row.id: row for row in difficulty.from_log(read_logs(log_files([results], TASK))).rows}
     found = selection.select(samples, rows, "variance", low=options.low)
@@ -165,56 +177,6 @@ def select(
     return report, chosen
 
 
-def measure(base: DemoSettings, data: Path, out: Path, repeats: int) -> None:
-    """An lmms-eval run of the task `curate_difficulty` on the cold-started model."""
-    model = {"pretrained": base.cold_start_dir, "dtype": "float32", **base.sampling()}
-    command = [
-        *(sys.executable, "-m", "lmms_eval", "--model", "temporal_qwen_vl"),
-        *("--model_args", ",".join(f"{name}={value}" for name, value in model.items())),
-        *("--tasks", TASK, "--repeats", str(repeats), "--gen_kwargs", "max_new_tokens=24"),
-        *("--batch_size", "64", "--device", "cpu", "--output_path", str(out), "--log_samples"),
-    ]
-    environment = {
-        **train.OFFLINE,
-        "TEMPORAL_PLUGIN_CURATE_DATA": str(data),
-        "OMP_NUM_THREADS": str(base.threads),
-    }
-    shutil.rmtree(out, ignore_errors=True)
-    processes.run(command, log=base.out / "logs/difficulty.log", environment=environment)
-
-
-def grpo(
-    base: DemoSettings, name: str, data: Path, steps: int, every: int, overrides: tuple[str, ...]
-) -> dict[str, Any]:
-    """One GRPO run from the cold start: its validations and its last checkpoint's test score."""
-    files = (
-        f"data.train_files={data}",
-        f"data.val_files={base.clips_dir / 'validation.jsonl'}",
-        f"actor_rollout_ref.model.path={base.cold_start_dir}",
-        *overrides,
-    )
-    plan = GrpoSettings(steps=steps, evaluate_every=every, overrides=files)
-    mine = dataclasses.replace(base, out=base.out / name, grpo=plan)
-    mine.out.mkdir(parents=True, exist_ok=True)
-    if not (mine.train_dir / f"checkpoints/global_step_{steps}").exists():
-        logger.info("%s: %s", name, train.run(mine, mine.out / "train.log"))
-    last = mine.train_dir / f"checkpoints/global_step_{steps}/actor/huggingface"
-    results = mine.out / "test"
-    if not list(results.rglob("*_results.json")):
-        logger.info("%s: %s", name, evaluate.run(base, last, results, mine.out / "test.log"))
-    rows = train.metrics(mine)
-    return {
-        "steps": steps,
-        "validation": train.validations(mine),
-        "test_miou": read_results(results, task=evaluate.TASK)["miou"],
-        "zero_variance_share": {
-            step: row["group/zero_variance_share"]
-            for step, row in rows.items()
-            if "group/zero_variance_share" in row
-        },
-    }
-
-
 def compare(plain: dict[str, Any], curriculum: dict[str, Any]) -> dict[str, Any]:
     """When each run first reached the plain run's last validation, and where both ended.
 
@@ -233,11 +195,6 @@ def compare(plain: dict[str, Any], curriculum: dict[str, Any]) -> dict[str, Any]
         "share_of_steps": curriculum["steps"] / plain["steps"],
         "test_gain_at_the_end": curriculum["test_miou"] - plain["test_miou"],
     }
-
-
-def as_override(settings: dict[str, Any]) -> str:
-    """A mapping as hydra's command line takes it."""
-    return "{" + ", ".join(f"{name}: {value}" for name, value in settings.items()) + "}"
 
 
 if __name__ == "__main__":

@@ -102,9 +102,14 @@ def label(row: Row, cold: ColdStartSettings, generator: random.Random) -> Span:
 
 def with_answer(row: Row, span: Span, tokenizer: Any) -> dict[str, torch.Tensor]:
     """The row's inputs followed by `span` as answer, with `labels` int64 [1, L] on the answer."""
+    return with_text(row, answer_text(span), tokenizer)
+
+
+def with_text(row: Row, text: str, tokenizer: Any) -> dict[str, torch.Tensor]:
+    """The row's inputs followed by any answer, with `labels` int64 [1, L] on the answer."""
     import torch
 
-    ids = tokenizer(answer_text(span) + tokenizer.eos_token, return_tensors="pt").input_ids
+    ids = tokenizer(text + tokenizer.eos_token, return_tensors="pt").input_ids
     prompt = row.inputs["input_ids"]
     inputs = dict(row.inputs)
     inputs["input_ids"] = torch.cat([prompt, ids], dim=1)

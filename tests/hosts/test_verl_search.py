@@ -498,6 +498,32 @@ def test_a_bad_preview_is_skipped_and_counted(config, row, write_video, tmp_path
 
 
 @ONE_FAMILY
+@pytest.mark.parametrize("harm", ["cut off", "gone"])
+def test_a_video_that_breaks_after_the_preview(config, row, write_video, tmp_path, harm):
+    """A real file, harmed before the first search: the model is told, the rollout goes on."""
+    noise = np.random.default_rng(0).integers(0, 255, (80, 64, 64, 3), dtype=np.uint8)
+    path = write_video(tmp_path / "breaks.mp4", noise)
+    own = json.loads(json.dumps({"raw_prompt": row["raw_prompt"]}))
+    own["raw_prompt"][-1]["content"][0]["video"] = str(path)
+
+    class Breaking(Scripted):
+        async def generate(self, *arguments, **named) -> TokenOutput:
+            if harm == "gone":
+                path.unlink(missing_ok=True)
+            else:
+                path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+            return await super().generate(*arguments, **named)
+
+    worker = Breaking(config, [call(start_time=6), call(start_time=6), ANSWER])
+    (rollout,) = worker.run({**row, **own}, 1)
+    found = search_of(rollout)
+    assert found["counters"]["search_failures"] == 2
+    assert found["counters"]["searches"] == 0
+    assert found["answer"] == ANSWER and found["verified"] is None
+    assert "cannot be read" in worker.worker.tokenizer.decode(rollout["responses"])
+
+
+@ONE_FAMILY
 @pytest.mark.parametrize(
     ("given", "says"),
     [

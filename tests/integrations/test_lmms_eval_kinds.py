@@ -25,6 +25,8 @@ PROMPTS = {
 }
 #: judges no answer, see hosts/test_lmms_eval_masks.py
 OF_CURATION = {"reflection"}
+#: their answers are records of a search, see test_lmms_eval_searched.py
+OF_SEARCHES = {"search_loop", "search_choice", "search_any"}
 BOTH = [(kind, prompt) for kind, names in PROMPTS.items() for prompt in names]
 
 
@@ -79,7 +81,7 @@ def score(kind, sample, text, contract="free"):
 
 
 def test_every_kind_is_tested():
-    assert set(PROMPTS) | OF_CURATION == set(KINDS)
+    assert set(PROMPTS) | OF_CURATION | OF_SEARCHES == set(KINDS)
 
 
 @pytest.mark.parametrize(("kind", "prompt"), BOTH)

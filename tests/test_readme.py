@@ -25,6 +25,7 @@ COMMANDS = {
     "export TEMPORAL_PLUGIN_FRAME_STORE=frames": "test_data_check",
     "export TEMPORAL_PLUGIN_JUDGE_URL=": "integrations/test_verl_search_reward.py",
     "temporal-plugin frames": "test_data_check",
+    "temporal-plugin search": "test_search_command.py",
     "temporal-plugin data check charades.yaml": "test_data_check",
     "temporal-plugin data export charades.yaml": "test_data_check",
     "temporal-plugin report results": "report/test_report_command.py",

@@ -181,8 +181,8 @@ def test_dropped_steps_through_a_kill(
     queue = check(recorded, tmp_path, expected, fractions)
     again = [row for row in queue if row["step"] == KILLED_IN]
     assert len(again) > len(before) > 0, "the step was done twice"
-    assert {(row["key"], *row["video"]) for row in again} >= {
-        (row["key"], *row["video"]) for row in before
+    assert {(row["id"], *row["video"]) for row in again} >= {
+        (row["id"], *row["video"]) for row in before
     }
     lengths = {step: {len(r["video"]) for r in queue if r["step"] == step and r["id"] in HARD}
                for step in fractions}  # fmt: skip

@@ -108,6 +108,8 @@ def overrides(data, model, masking, *more):
         f"actor_rollout_ref.model.path={model}", f"actor_rollout_ref.rollout.n={ROLLOUTS}",
         "data.temporal.rollout_seed=7", "data.seed=5", f"data.temporal.masking={masking}",
         f"data.temporal.sampling={json.dumps(SAMPLING).replace(chr(34), '')}",
+        # timestamps of the tiny tokenizer take many tokens
+        "data.max_prompt_length=1024", "actor_rollout_ref.rollout.max_model_len=1280",
         f"trainer.total_training_steps={STEPS}", f"trainer.save_freq={SAVED}",
         f"trainer.test_freq={SAVED}", *more,
     ]  # fmt: skip

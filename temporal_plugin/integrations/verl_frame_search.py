@@ -199,10 +199,11 @@ class RayClient:
 
     def _forget(self, number: int, error: RayActorError) -> None:
         """Ask a replica anew whether it is ready; one that is gone for good is made again."""
+        if number in self._started:  # once for all calls that it was working on
+            logger.warning("search actor %d is gone, going on without it: %s", number, error)
         self._started.discard(number)
         if isinstance(error, ActorDiedError):
             self._actors.pop(number, None)
-        logger.warning("search actor %d is gone, going on without it: %s", number, error)
 
 
 def _frames(reply: dict[str, Any]) -> Frames:

@@ -9,7 +9,7 @@ import numpy as np
 from temporal_plugin.report.canvas import BLUE, DOTS_PER_INCH, GREY, new_figure
 
 FORMATS = (".png", ".svg", ".pdf")
-WIDTH_INCHES, ROW_INCHES = 12.0, 1.8
+WIDTH_INCHES, ROW_INCHES = 12.0, 1.5
 COLUMNS = 8  # frames in one row
 
 

@@ -232,3 +232,24 @@ def test_siglip2_of_any_size_is_given_its_masks(tmp_path):
     rows = (rows / rows.norm(dim=-1, keepdim=True)).numpy()
     np.testing.assert_allclose(encoder.images(pictures), rows, atol=1e-6)
     assert set(encoder.tokens(["Red"])) == {"input_ids"}
+
+
+def test_siglips_own_tokenizer(siglip_folder, tmp_path):
+    """The first SigLIP's is a SentencePiece model, which transformers reads in Python."""
+    import io
+
+    import sentencepiece
+    from transformers import SiglipTokenizer
+
+    model = io.BytesIO()
+    texts = ["a red square moves", "the person opens a door", "blue circle appears"] * 20
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=model, vocab_size=28, minloglevel=2
+    )
+    (tmp_path / "spiece.model").write_bytes(model.getvalue())
+    own = SiglipTokenizer(str(tmp_path / "spiece.model"), model_max_length=64)
+    encoder = load_encoder(siglip_folder, "cpu")
+    encoder.processor.tokenizer = own
+    expected = own(["a red square"], padding="max_length", return_tensors="pt")["input_ids"]
+    assert expected.shape == (1, 64)
+    assert torch.equal(encoder.tokens(["A Red square."])["input_ids"], expected)

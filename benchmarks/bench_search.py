@@ -2,7 +2,7 @@
 
     python benchmarks/bench_search.py [--minutes 60]
 
-The video is synthetic (10 frames a second, a new scene every 3 s); the encoder is random, of one
+The video is synthetic (4 frames a second, a new scene every 3 s); the encoder is random, of one
 layer and 1152 dimensions: its speed means nothing, the memory around it does. "Plain" holds
 all frames at once, and forms the N x N kernel in order to choose from it. One thread. Every number
 is of a process of its own; memory is what it grows by at most, over what it held before (imports,
@@ -23,23 +23,24 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402  (after the number of threads)
 
-FPS, SIZE, WIDTH, HEIGHT, DIMENSIONS, K = 2.0, 112, 480, 272, 1152, 8
+FPS, FILE_FPS, SIZE, WIDTH, HEIGHT, DIMENSIONS, K = 2.0, 4, 64, 320, 176, 1152, 8
 QUERY = "a red square"
+SCENE_FRAMES = 12
 
 
-def write_video(path: Path, minutes: float) -> None:
+def write_video(path: Path, minutes: float, width: int = WIDTH, height: int = HEIGHT) -> None:
     import av
 
     generator = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for number in range(int(minutes * 600)):
-            if number % 30 == 0:
-                small = generator.integers(0, 256, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8)
+        stream = container.add_stream("libx264", rate=FILE_FPS, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(int(minutes * 60 * FILE_FPS)):
+            if number % SCENE_FRAMES == 0:
+                small = generator.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8)
                 scene = small.repeat(16, axis=0).repeat(16, axis=1)
             picture = scene.copy()
-            x = number % 30 * 12
+            x = number % SCENE_FRAMES * 20
             picture[:32, x : x + 32] = 255
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
@@ -71,7 +72,8 @@ def opened(folder: Path):
     from temporal_plugin.search.embed import load_encoder
 
     encoder = load_encoder(folder / "encoder", "cpu")
-    encoder.images(np.zeros((2, 3, HEIGHT, WIDTH), np.uint8))  # what the first call allocates
+    encoder.images(np.zeros((2, 3, HEIGHT, WIDTH), np.uint8))  # weights are read when first used
+    encoder.texts([QUERY])
     return encoder
 
 

@@ -9,6 +9,7 @@ from temporal_plugin.cli import app
 from temporal_plugin.search.embed_videos import shard
 from temporal_plugin.search.embedding_store import EmbeddingStore
 from temporal_plugin.video.frame_store import build
+from temporal_plugin.video.frame_store.owner import Owner, _machine
 
 
 @pytest.fixture
@@ -52,6 +53,17 @@ def test_embed_counts_and_names_bad_videos_and_goes_on(run, config, tmp_path):
     again = run("frames", "embed", config)
     assert "3 videos: 0 embedded, 2 there already, 1 failed, 0 not tried; 0.0 MB" in again.output
     assert "cut.mp4: cannot be decoded" in again.output
+
+
+def test_embed_clears_what_killed_processes_left_behind(run, config, tmp_path):
+    folder = tmp_path / "store" / "embeddings" / "ab"
+    folder.mkdir(parents=True)
+    gone = folder / f"{'ab' * 32}.{Owner(_machine(), 2**22 + 1, 1)}.01234567.tmp"
+    gone.touch()
+    mine = folder / f"{'ab' * 32}.{Owner.this_process()}.01234567.tmp"
+    mine.touch()
+    run("frames", "embed", config)
+    assert list(folder.iterdir()) == [mine]
 
 
 def test_shards_share_the_videos_out(run, config):
@@ -103,7 +115,7 @@ def test_search_says_when(run, scenes_video, encoder, tmp_path):
     assert EmbeddingStore(tmp_path / "store").has(scenes_video, encoder.fingerprint, 2.0)
     text = run("search", scenes_video, "a red square", "--start", 2, "--end", 9.5, "--count", 4)
     times = ", ".join(f"{seconds:.1f}" for seconds in report["seconds"])
-    assert text.output.splitlines()[-1] == f"4 frames (dpp) at {times} s"
+    assert text.stdout.splitlines()[-1] == f"4 frames (dpp) at {times} s"
 
 
 @pytest.mark.parametrize("method", ["dpp", "uniform"])

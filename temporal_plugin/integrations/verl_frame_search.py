@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: errors of a call, which go to its caller alone: name on the wire -> what the caller gets
 CALL_ERRORS = {"video": VideoError, "search": SearchError}
+#: settings that the actors do not know
+CLIENT_SETTINGS = ("replicas", "retries", "call_seconds", "start_seconds")
 #: pause before a replica that is starting again is asked once more
 PAUSE_SECONDS = 0.2
 
@@ -98,7 +100,7 @@ class RayClient:
     """Asks the actors; a call whose actor dies is tried again on another.
 
     Args:
-        settings: clients of equal settings share their actors.
+        settings: clients of equal settings (but for CLIENT_SETTINGS) share their actors.
     """
 
     def __init__(self, settings: SearchSettings) -> None:
@@ -184,9 +186,8 @@ class RayClient:
 
     def _open(self, number: int) -> Any:
         settings = self.settings
-        name = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
         options = {
-            "name": f"temporal_plugin_search_{name}_{number}",
+            "name": f"temporal_plugin_search_{_pool(settings)}_{number}",
             "get_if_exists": True,
             "max_restarts": -1,
             "max_concurrency": settings.concurrency + 1,  # `start` answers while all are busy
@@ -198,10 +199,11 @@ class RayClient:
 
     def _forget(self, number: int, error: RayActorError) -> None:
         """Ask a replica anew whether it is ready; one that is gone for good is made again."""
+        if number in self._started:  # once for all calls that it was working on
+            logger.warning("search actor %d is gone, going on without it: %s", number, error)
         self._started.discard(number)
         if isinstance(error, ActorDiedError):
             self._actors.pop(number, None)
-        logger.warning("search actor %d is gone, going on without it: %s", number, error)
 
 
 def _frames(reply: dict[str, Any]) -> Frames:
@@ -210,6 +212,12 @@ def _frames(reply: dict[str, Any]) -> Frames:
     # what Ray gives is read-only shared memory
     pixels = torch.from_numpy(np.array(reply.pop("pixels")))
     return Frames(pixels=pixels, **{**reply, "pts_seconds": np.array(reply["pts_seconds"])})
+
+
+def _pool(settings: SearchSettings) -> str:
+    """Equal where the actors are: what only the asking side goes by does not count."""
+    values = {name: value for name, value in vars(settings).items() if name not in CLIENT_SETTINGS}
+    return hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:12]
 
 
 def _not_started(settings: SearchSettings) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 
 from temporal_plugin.search.embed import BATCH, DualEncoder, fingerprint, load_encoder
 from temporal_plugin.search.embedding_store import EmbeddingStore
-from temporal_plugin.video.frame_store import build
+from temporal_plugin.video.frame_store import build, upkeep
 from temporal_plugin.video.frame_store.build import Done, Job
 from temporal_plugin.video.sampling import Sampling
 
@@ -59,6 +59,7 @@ def embed_videos(embedder: Embedder, videos: Sequence[str], *, workers: int = 1)
         ValueError: fps is not above 0.
     """
     store, known = EmbeddingStore(embedder.store), fingerprint(embedder.encoder)
+    upkeep.remove_left_behind(store.folder)
     missing = []
     for video in videos:
         job = Job(video, Sampling(fps=embedder.fps))

@@ -11,30 +11,26 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from temporal_plugin.search.embed import DualEncoder
-from temporal_plugin.video import decode, tensor_file
-from temporal_plugin.video.choice import nearest
+from temporal_plugin.search.embeddings import FORMAT, Embeddings, batches, embedding_plan, read
+from temporal_plugin.video import tensor_file
 from temporal_plugin.video.frame_store import names
 from temporal_plugin.video.frame_store.key import content_of
 from temporal_plugin.video.frame_store.lock import BuildLock
 from temporal_plugin.video.packets import index_packets
-from temporal_plugin.video.plan import Plan, plan_frames
-from temporal_plugin.video.sampling import Sampling
+from temporal_plugin.video.plan import Plan
 from temporal_plugin.video.sharing import Memory, Shared
 from temporal_plugin.video.tensor_file import DamagedEntry
 
+__all__ = ["EmbeddingStore", "Embeddings", "embedding_plan"]
+
 logger = logging.getLogger(__name__)
 
-#: raised whenever files of an older version must not be read any more
-FORMAT = 1
 FOLDER = "embeddings"
 #: frames of a part that is kept when a build is killed
 BLOCK_FRAMES = 128
@@ -42,24 +38,6 @@ BLOCK_FRAMES = 128
 MEMORY_BYTES = 1 << 28
 #: whoever waits longer for another process to embed a video does it itself
 PATIENCE_SECONDS = 3600.0
-
-
-@dataclass(frozen=True, eq=False)
-class Embeddings:
-    """The frames of one video as vectors.
-
-    Attributes:
-        features: float32 [N, D], rows of length 1, mapped from the file: never write into them.
-        pts_seconds: float64 [N], presentation times in seconds of the file, rising.
-        indices: int64 [N], the frames' numbers in the file.
-    """
-
-    features: np.ndarray
-    pts_seconds: np.ndarray
-    indices: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.pts_seconds)
 
 
 class EmbeddingStore:
@@ -156,7 +134,7 @@ class EmbeddingStore:
             version = (status.st_ino, status.st_mtime_ns)
             # all bytes once per process, later only what can be seen without reading them
             check = "description" if self._trusted.get(key) == version else "crc32"
-            found = _read(path, key, check)
+            found = read(path, key, check)
         except FileNotFoundError:
             return None
         except DamagedEntry as error:
@@ -227,7 +205,7 @@ class _Build:
             features[start:done] = rows
         if done:
             logger.info("%s: going on after %d of %d frames", self.path, done, count)
-        for rows in _batches(planned, done, self.encoder):
+        for rows in batches(planned, done, self.encoder, BLOCK_FRAMES):
             first = done // BLOCK_FRAMES * BLOCK_FRAMES
             features[done : done + len(rows)] = rows
             done += len(rows)
@@ -299,50 +277,6 @@ class _Build:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-
-
-def embedding_plan(path: str | Path, fps: float) -> Plan:
-    """The frames that are embedded: those nearest to an even grid of times, each once.
-
-    Its times are in seconds of the file; its size is not used.
-
-    Raises:
-        VideoError: the file is missing or unreadable.
-    """
-    packets = index_packets(path)
-    if len(packets.times) == 1:
-        return plan_frames(path, [0], Sampling())
-    first = float(packets.times[0])
-    grid = first + np.arange(np.ceil((packets.end_seconds - first) * fps)) / fps
-    return plan_frames(path, np.unique(nearest(packets.times, grid)), Sampling())
-
-
-def _batches(planned: Plan, done: int, encoder: DualEncoder) -> Iterator[np.ndarray]:
-    """Vectors of the frames from number `done` on; no batch crosses the end of a block.
-
-    So a build that goes on makes the same batches, and the same bits, as one that never stopped.
-    """
-    if done == len(planned):
-        return
-    rest = plan_frames(planned.path, planned.indices[done:], Sampling())
-    pictures = (
-        torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)  # [3, H, W]
-        for picture in decode.pictures(rest)
-    )
-    for _ in range(0, len(rest), BLOCK_FRAMES):
-        yield from encoder.stream(islice(pictures, BLOCK_FRAMES))
-
-
-def _read(path: Path, key: str, check: str) -> Embeddings:
-    tensors, about = tensor_file.read(path)
-    if about["key"] != key or about["format"] != FORMAT:
-        raise DamagedEntry(f"{path}: its file is that of {about['key']}")
-    tensor_file.check_bytes(tensors, about, str(path), check)
-    shapes = {name: tensors[name].shape for name in ("features", "pts_seconds", "indices")}
-    count = len(tensors["pts_seconds"])
-    if shapes["features"][0] != count or shapes["indices"] != (count,):
-        raise DamagedEntry(f"{path}: its tensors have the shapes {shapes}")
-    return Embeddings(tensors["features"], tensors["pts_seconds"], tensors["indices"])
 
 
 def _reopen(folder: str, fingerprint: str) -> EmbeddingStore:

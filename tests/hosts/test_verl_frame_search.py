@@ -22,11 +22,11 @@ def cluster():
     ray.shutdown()
 
 
-@pytest.fixture
-def settings(siglip_folder, tmp_path):
+@pytest.fixture(scope="module")
+def settings(siglip_folder, tmp_path_factory):
     return {
         "encoder": str(siglip_folder),
-        "store": str(tmp_path),
+        "store": str(tmp_path_factory.mktemp("store")),
         "sampling": {"min_pixels": 28 * 28, "max_pixels": 56 * 56},
         "replicas": 2,
         "threads": 1,
@@ -67,10 +67,12 @@ def test_the_actors_find_what_this_process_finds(cluster, settings, scenes_video
 
 def test_clients_share_the_actors_of_equal_settings(cluster, settings, scenes_video):
     first, second = frame_search(settings), frame_search(dict(reversed(settings.items())))
-    other = frame_search({**settings, "fps": 1.0})
-    for client in (first, second, other):
+    other = frame_search({**settings, "fps": 1.0, "replicas": 1})
+    patient = frame_search({**settings, "retries": 9, "replicas": 1})
+    for client in (first, second, other, patient):
         asyncio.run(warm(client, scenes_video))
     assert sorted(actors(first)) == sorted(actors(second))
+    assert set(actors(patient)) < set(actors(first))
     assert not set(actors(first)) & set(actors(other))
 
 
@@ -142,10 +144,12 @@ def test_a_bad_video_is_its_callers_error_only(cluster, settings, scenes_video, 
 def test_an_actor_that_is_gone_for_good_is_made_again(cluster, settings, scenes_video):
     client = frame_search({**settings, "replicas": 1})
     asyncio.run(warm(client, scenes_video))
+    before = actors(client)
     ray.kill(client._actors[0], no_restart=True)
     found = asyncio.run(client.seek(scenes_video, "a red square", 0, 12, 4))
     assert len(found) == 4
     assert client.counts["retries"] == 1
+    assert actors(client) != before
 
 
 def test_a_video_that_ends_every_actor_is_given_up(cluster, settings, scenes_video, monkeypatch):
@@ -169,7 +173,8 @@ def test_a_video_that_ends_every_actor_is_given_up(cluster, settings, scenes_vid
 
 
 def test_what_cannot_start_is_said(cluster, settings, scenes_video, tmp_path):
-    missing = frame_search({**settings, "encoder": str(tmp_path / "nowhere")})
+    nowhere = {"encoder": str(tmp_path / "nowhere"), "replicas": 1}
+    missing = frame_search({**settings, **nowhere})
     with pytest.raises(ValueError, match=r"the frame search cannot start: OSError.*nowhere"):
         asyncio.run(missing.seek(scenes_video, "a door"))
     greedy = frame_search({**settings, "gpus": 64, "start_seconds": 2})

@@ -183,3 +183,73 @@ def test_a_model_of_one_tower_is_refused(tmp_path):
     BertModel(BertConfig(**size, intermediate_size=16)).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="is a bert model, which does not compare pictures"):
         load_encoder(tmp_path, "cpu")
+
+
+def test_siglip2_of_any_size_is_given_its_masks(tmp_path):
+    """Its pictures keep their shape: patches, a mask and the number of patches go together."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import (
+        PreTrainedTokenizerFast,
+        Siglip2Config,
+        Siglip2ImageProcessor,
+        Siglip2Model,
+        Siglip2Processor,
+    )
+
+    words = {"<pad>": 0, "</s>": 1, "<unk>": 2, "red": 3, "door": 4}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+    tower = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1}
+    text = {**tower, **ends, "vocab_size": 5, "max_position_embeddings": 64, "projection_size": 32}
+    torch.manual_seed(0)
+    Siglip2Model(
+        Siglip2Config(text_config=text, vision_config={**tower, "patch_size": 4, "num_patches": 16})
+    ).save_pretrained(tmp_path)
+    images = Siglip2ImageProcessor(patch_size=4, max_num_patches=16)
+    Siglip2Processor(images, fast).save_pretrained(tmp_path)
+    encoder = load_encoder(tmp_path, "cpu", batch_size=2)
+    pictures = some_pictures(3, 40, 20)
+    assert set(encoder.prepare(pictures[0])) == {
+        "pixel_values",
+        "pixel_attention_mask",
+        "spatial_shapes",
+    }
+    assert encoder.images(pictures).shape == encoder.texts(["Red door"] * 3).shape == (3, 32)
+    model = AutoModel.from_pretrained(tmp_path).eval()
+    own = AutoProcessor.from_pretrained(tmp_path).image_processor
+    with torch.inference_mode():
+        values = own(images=list(pictures), return_tensors="pt")
+        rows = model.get_image_features(**values).pooler_output
+    rows = (rows / rows.norm(dim=-1, keepdim=True)).numpy()
+    np.testing.assert_allclose(encoder.images(pictures), rows, atol=1e-6)
+    assert set(encoder.tokens(["Red"])) == {"input_ids"}
+
+
+def test_siglips_own_tokenizer(siglip_folder, tmp_path):
+    """The first SigLIP's is a SentencePiece model, which transformers reads in Python."""
+    import io
+
+    import sentencepiece
+    from transformers import SiglipTokenizer
+
+    model = io.BytesIO()
+    texts = ["a red square moves", "the person opens a door", "blue circle appears"] * 20
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=model, vocab_size=28, minloglevel=2
+    )
+    (tmp_path / "spiece.model").write_bytes(model.getvalue())
+    own = SiglipTokenizer(str(tmp_path / "spiece.model"), model_max_length=64)
+    encoder = load_encoder(siglip_folder, "cpu")
+    encoder.processor.tokenizer = own
+    expected = own(["a red square"], padding="max_length", return_tensors="pt")["input_ids"]
+    assert expected.shape == (1, 64)
+    assert torch.equal(encoder.tokens(["A Red square."])["input_ids"], expected)

@@ -109,7 +109,7 @@ def stat(folder: Path, settings: Settings) -> Stat:
 
 def verify(folder: Path, on_progress: Callable[[int, int], None] | None) -> Verified:
     """Check all bytes of all entries, remove damaged ones and what was left behind."""
-    found = Verified(left_behind=_remove_left_behind(folder))
+    found = Verified(left_behind=remove_left_behind(folder))
     listed = list(names.entries(folder))
     for done, (key, path) in enumerate(listed, start=1):
         try:
@@ -137,7 +137,7 @@ def prune(
 
     Entries that were used within the last `keep_seconds` stay, even above the limit.
     """
-    done = Pruned(left_behind=_remove_left_behind(folder))
+    done = Pruned(left_behind=remove_left_behind(folder))
     files: list[tuple[float, int, Path]] = []
     for _, path in names.entries(folder):
         with contextlib.suppress(FileNotFoundError):
@@ -172,7 +172,8 @@ def _removal(path: Path, inode: int) -> str:
     return ""
 
 
-def _remove_left_behind(folder: Path) -> int:
+def remove_left_behind(folder: Path) -> int:
+    """Remove what killed processes left behind; how many files that were."""
     count = 0
     for file in names.left_behind(folder):
         with contextlib.suppress(FileNotFoundError):

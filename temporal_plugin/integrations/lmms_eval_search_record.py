@@ -76,8 +76,8 @@ class Record:
 
     @property
     def searched(self) -> bool:
-        """Whether at least one search brought frames."""
-        return bool(self.seconds)
+        """Whether at least one search brought frames; frames of the baseline are no search's."""
+        return bool(self.seconds and self.counters.get("searches"))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from temporal_plugin.integrations.lmms_eval_results import read_results, read_sa
 
 pytestmark = pytest.mark.slow
 TASK = "temporal_search_loop_haystack_ego4d"
-SMALL = "fps=1,max_frames=4,min_pixels=3136,max_pixels=3136,frame_max_pixels=3136"
+SMALL = (
+    "fps=1,max_frames=4,min_pixels=3136,max_pixels=3136,frame_min_pixels=3136,frame_max_pixels=3136"
+)
 LIMITS = "turns=2,tokens_per_turn=16"
 
 
@@ -75,7 +77,7 @@ def test_search_filter_and_scores_of_real_runs(lmms_eval, haystack, tiny_model, 
     assert [len(row["tries"]) for row in tries] == [4] * 4
     assert {row["prompt"] for row in tries} == {"search_brief_choice", "search_brief"}
 
-    arguments = f"{model},search=uniform,uniform_frames=4,preview=false"
+    arguments = f"{model},search=uniform,uniform_frames=4,preview=false,{LIMITS}"
     lmms_eval(*common, "--model_args", arguments, "--tasks", "curate_uniform", "--log_samples",
               **settings)  # fmt: skip
     data, kept = str(haystack / "train.jsonl"), str(tmp_path / "kept.jsonl")

@@ -161,7 +161,9 @@ def test_every_class_has_its_kind():
 SEARCH_ARGS = SimpleNamespace(
     model="temporal_search", model_args="completeness=true", force_simple=False
 )
-RIGHT = Record("<answer>A</answer>", (), (1.0,), 1, {}, "<answer>A</answer>").to_text()
+RIGHT = Record(
+    "<answer>A</answer>", (), (1.0,), 1, {"searches": 1.0}, "<answer>A</answer>"
+).to_text()
 
 
 @pytest.mark.slow

@@ -92,6 +92,12 @@ def test_one_that_never_looked_is_right_and_found_nothing(clock_video):
     assert {scores[name] for name in found} == {0.0}
 
 
+def test_frames_of_the_baseline_are_no_search(clock_video):
+    sample = sample_of(clock_video)
+    scores, _ = scores_of(sample, "search_loop", replace(gold_record(sample), counters={}))
+    assert (scores["searched"], scores["temporal_f1"], scores["accuracy"]) == (0.0, 1.0, 1.0)
+
+
 def test_a_search_without_an_answer_keeps_what_it_found(clock_video):
     sample = sample_of(clock_video)
     scores, items = scores_of(sample, "search_loop", replace(gold_record(sample), answer=""))

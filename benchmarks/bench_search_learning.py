@@ -182,9 +182,9 @@ def picture(results: list[dict[str, Any]], path: Path) -> None:
         label = "perfect reader of the uniform frames" if place == 0 else None
         bars.hlines(best, place - 0.4, place + 0.4, colors="#d94801", label=label)
     bars.axhline(0.25, color="black", linewidth=0.8, linestyle=":", label="chance")
-    bars.set(ylim=(0, 1), ylabel="accuracy on the test clips")
+    bars.set(ylim=(0, 1.3), yticks=[0, 0.25, 0.5, 0.75, 1], ylabel="accuracy on the test clips")
     bars.set_xticks(range(len(results)), [f"seed {result['seed']}" for result in results])
-    bars.legend(fontsize=7, loc="upper left")
+    bars.legend(fontsize=7, loc="upper center", ncols=2)
     for result in results:
         curves.plot(result["curves"]["accuracy"], label=f"seed {result['seed']}")
     curves.set(xlabel="GRPO-CSV step", ylabel="accuracy of the rollouts", ylim=(0, 1))

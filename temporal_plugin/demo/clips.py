@@ -238,6 +238,7 @@ def write_splits(
     """
     paths = {split: out / f"{split}.jsonl" for split in SPLITS}
     manifest = out / "manifest.json"
+    wanted = json.loads(json.dumps(wanted))  # tuples become lists, as in what is read back
     if manifest.exists() and json.loads(manifest.read_text("utf-8")) == wanted:
         logger.info("clips of these settings are there already: %s", out)
         return paths

@@ -53,7 +53,8 @@ def run(
     """Evaluates a checkpoint on the test clips.
 
     Returns:
-        `accuracy` of all `questions`, and of a search: `searches` and `frames` (mean counts), and
+        `accuracy` of all `questions`, the share whose `request_failure` (a failed one is wrong),
+        and of a search: `searches` and `frames` (mean counts), and
         `found`, the share of the questions whose event was among the searched frames.
 
     Raises:
@@ -70,7 +71,8 @@ def run(
     }
     processes.run(command(settings, model_dir, way, out), log=log, environment=environment)
     results = read_results(out, task=TASK)
-    found = {"accuracy": results["accuracy"], "questions": results["questions"]}
+    names = ("accuracy", "questions", "request_failure")
+    found = {name: results[name] for name in names}
     if way == "search":
         found |= _searches(settings, read_samples(out, task=TASK))
     return found

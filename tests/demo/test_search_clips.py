@@ -118,6 +118,12 @@ def test_a_few_uniform_frames_miss_the_event_of_most_questions():
     assert 0.05 < np.mean(seen) < 0.25
 
 
+def test_clips_that_are_there_are_left_alone(written):
+    before = {path: path.stat().st_mtime_ns for path in written[0].rglob("*.mp4")}
+    search_clips.write(written[0], SMALL, 7, progress=False)
+    assert {path: path.stat().st_mtime_ns for path in written[0].rglob("*.mp4")} == before
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(written, tmp_path):
     def contents(folder):
         return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

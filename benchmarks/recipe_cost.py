@@ -8,6 +8,7 @@ checkpointing (2 bytes x hidden size x layers), its logits (bf16, and float32 tw
 share, which sleeps while the trainer works. Hours: 2 FLOPs a weight and token forward, 6 forward
 and backward, at 35% of the GPU's bf16 peak, and decoding at the speed of reading the weights
 once a step of the batch. Real runs differ; videos are taken from the frame store.
+`--asked` adds the hours of asking so many questions `--answers` times before training (curation).
 """
 
 import argparse
@@ -29,6 +30,7 @@ MODELS = {
 #: GPU -> bf16 TFLOPs, memory bandwidth in TB/s
 GPUS = {"A100": (312, 2.0), "H100": (989, 3.35)}
 UTILISATION = 0.35
+ASKED_AT_ONCE = 64
 
 
 def memory(config, model: str, gpus: int) -> dict[str, float]:
@@ -59,24 +61,42 @@ def hours(config, model: str, gpus: int, samples: int, answer_tokens: int, gpu: 
     return steps * (compute + decode) / 3600
 
 
+def asking_hours(
+    config, model: str, gpus: int, questions: int, answers: int, answer_tokens: int, gpu: str
+) -> float:
+    """Of answering each question so many times, ASKED_AT_ONCE of them on each GPU."""
+    weights = MODELS[model][0] * 1e9
+    flops, bandwidth = (value * 1e12 for value in GPUS[gpu])
+    prompt = config.data.temporal.sampling.total_tokens + 150
+    asked = questions * answers / gpus  # on one GPU
+    compute = 2 * weights * asked * (prompt + answer_tokens) / (flops * UTILISATION)
+    decode = asked / ASKED_AT_ONCE * answer_tokens * 2 * weights / bandwidth
+    return (compute + decode) / 3600
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("recipe")
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--samples", type=int, default=12_404, help="questions in training")
     parser.add_argument("--answer-tokens", type=int, default=200, help="mean length of an answer")
+    parser.add_argument("--asked", type=int, default=0, help="questions asked before training")
+    parser.add_argument("--answers", type=int, default=4, help="answers to each of them")
     arguments = parser.parse_args()
     config = compose(arguments.recipe, arguments.overrides)
     gpus = config.trainer.nnodes * config.trainer.n_gpus_per_node
     table = Table(title=f"{arguments.recipe}, {gpus} GPUs")
-    for heading in ("model", "training, GiB per GPU", "of it state, logits", *GPUS):
+    asking = [f"asking, {gpu}" for gpu in GPUS] if arguments.asked else []
+    for heading in ("model", "training, GiB per GPU", "of it state, logits", *GPUS, *asking):
         table.add_column(heading, justify="left" if heading == "model" else "right")
     for model in MODELS:
         parts = memory(config, model, gpus)
         trained = sum(value for name, value in parts.items() if not name.startswith("vLLM"))
-        run = (
-            hours(config, model, gpus, arguments.samples, arguments.answer_tokens, g) for g in GPUS
-        )
+        tokens = arguments.answer_tokens
+        run = [hours(config, model, gpus, arguments.samples, tokens, gpu) for gpu in GPUS]
+        if arguments.asked:
+            asked = arguments.asked, arguments.answers, tokens
+            run += [asking_hours(config, model, gpus, *asked, gpu) for gpu in GPUS]
         table.add_row(
             model, f"{trained:.0f}", f"{parts['training state']:.0f}, {parts['logits']:.0f}",
             *(f"{value:.0f} h" for value in run),

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from temporal_plugin.annotations import clip_policy, remote
+from temporal_plugin.annotations import clip_policy, remote, row_limits
 from temporal_plugin.annotations.errors import AnnotationError
 from temporal_plugin.annotations.registry import READERS, find_reader
 from temporal_plugin.annotations.sampling_strategy import ALLOWED, parse_strategy
@@ -46,6 +46,7 @@ class DatasetConfig:
     on_bad_span: str = "drop"
     on_bad_row: str = "error"
     seed: int = 0
+    limits: row_limits.RowLimits = row_limits.NONE
     options: dict[str, Any] = field(default_factory=dict)
     """What the reader gets: split, video_extension, durations, and the entry's `options`."""
 
@@ -65,6 +66,7 @@ KEYS = (
     "seed",
     "on_bad_span",
     "on_bad_row",
+    *row_limits.KEYS,
 )
 
 
@@ -189,6 +191,7 @@ def _checked(entry: dict[str, Any], where: str, folder: Path) -> DatasetConfig:
         on_bad_span=_one_of(entry, "on_bad_span", POLICIES),
         on_bad_row=_one_of(entry, "on_bad_row", ON_BAD_ROW),
         seed=seed,
+        limits=row_limits.RowLimits.from_entry(entry),
         options=_options(entry, folder),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from temporal_plugin.annotations.config_entries import DatasetConfig, read_data_config
@@ -211,5 +211,6 @@ def _report(config: DatasetConfig) -> LoadReport:
         "sampling_strategy": config.sampling_strategy,
         "seed": config.seed,
         "weight": config.weight,
+        **asdict(config.limits),
     }
     return LoadReport(path=str(config.json_path), policy=policy)

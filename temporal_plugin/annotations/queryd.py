@@ -44,7 +44,8 @@ def read(
         on_error: gets each bad row's error; reading goes on if it returns.
         times: the times as JSON; by default the file beside it whose name has "times" where
             this one's has "raw".
-        videos: a list of the split's keys, one a line (train_list.txt); by default all.
+        videos: a list of the split's keys, one a line (train_list.txt); by default all. A
+            relative path starts at the captions' folder, as that of `times` does.
         split: written into each sample.
         video_extension: of the video files, which are named without "video-".
         durations: JSON `{video: seconds}`, without "video-"; by default lengths are unknown.
@@ -52,9 +53,11 @@ def read(
     path = Path(path)
     lengths = read_durations(Path(durations)) if durations else {}
     captions = json_object(_not_pickled(path), "{video: [[word, ...], ...]}")
-    default = path.with_name(path.name.replace("raw", "times", 1))
-    spans = json_object(_not_pickled(Path(times or default)), "{video: [[start, end], ...]}")
-    keys = [line.strip() for _, line in read_lines(Path(videos))] if videos else list(captions)
+    times = times or path.name.replace("raw", "times", 1)
+    spans = json_object(_not_pickled(path.parent / times), "{video: [[start, end], ...]}")
+    keys = (
+        [line.strip() for _, line in read_lines(path.parent / videos)] if videos else list(captions)
+    )
 
     def convert(row: dict[str, Any], number: int) -> dict[str, Any]:
         name = row["key"].removeprefix(PREFIX)

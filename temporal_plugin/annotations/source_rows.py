@@ -115,6 +115,7 @@ def _usable(
     mended = mend(placed, faults, config.on_bad_span)
     change = DROPPED if mended is None else LEFT if mended is placed else CHANGED
     reasons |= dict.fromkeys(faults, change)
+    reasons |= dict.fromkeys(config.limits.reasons(placed), DROPPED)
     if reasons:
         report.note(reasons, _described(placed))
     return None if DROPPED in reasons.values() else mended

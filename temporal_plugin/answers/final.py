@@ -179,7 +179,9 @@ def _refusal(text: str, group: list[Found]) -> str | None:
     hinted = any(hint in tail for hint in REFUSAL_HINTS)
     refusals = list(_REFUSAL.finditer(text, begin)) if hinted else []
     if not refusals:
-        bare = not group and text.strip(" \n.`\"'") in _BARE_REFUSAL
+        said = text.strip(" \n.`\"'")
+        # "The moments are: []" may well introduce its list, or fence it
+        bare = not group and (said in _BARE_REFUSAL or said.endswith(("[]", "[ ]")))
         return model.REFUSAL if bare else None
     last = refusals[-1]
     if group and last.start() <= group[-1].end:

@@ -30,7 +30,8 @@ class MaskingSettings:
         steps: jumps of `step`, 1 or more.
         mode: "drop" leaves hidden frames out, which needs timestamps in the text (Qwen3-VL);
             "blank" paints them black; "auto" drops where that is possible.
-        hard_above: a sample is masked where its difficulty is above this, 0 to 1.
+        hard_above: a sample is masked where its difficulty is above this, 0 to 1; None: every
+            sample is, measured or not.
         difficulty: a file of `temporal-plugin curate difficulty`; without one the difficulty that
             `curate select` wrote into each sample (`extra.difficulty`).
         seed: decides, with the sample's id, which frames come first.
@@ -44,7 +45,7 @@ class MaskingSettings:
     full_at: float = 0.5
     steps: int = 4
     mode: str = AUTO
-    hard_above: float = 0.7
+    hard_above: float | None = 0.7
     difficulty: str | None = None
     seed: int = 0
 
@@ -54,8 +55,9 @@ class MaskingSettings:
                 raise ValueError(
                     f"masking.{name} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}"
                 )
-        for name in ("start", "hard_above"):
-            check_number(f"masking.{name}", getattr(self, name), "0 to 1", lambda v: 0 <= v <= 1)
+        check_number("masking.start", self.start, "0 to 1", _is_share)
+        if self.hard_above is not None:
+            check_number("masking.hard_above", self.hard_above, "0 to 1, or null", _is_share)
         check_number("masking.full_at", self.full_at, "above 0, to 1", lambda v: 0 < v <= 1)
         check_number("masking.steps", self.steps, "1 or more", is_count)
         check_number("masking.seed", self.seed, "a whole number", lambda v: isinstance(v, int))
@@ -91,3 +93,7 @@ class MaskingSettings:
         elif self.schedule == "cosine":
             share = (1 - math.cos(math.pi * share)) / 2
         return min(1.0, self.start + (1 - self.start) * share)
+
+
+def _is_share(value: Any) -> bool:
+    return 0 <= value <= 1

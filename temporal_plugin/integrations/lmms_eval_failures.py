@@ -57,5 +57,5 @@ def clear() -> None:
 
 
 def _key(doc: Mapping[str, Any]) -> tuple:
-    """Equal for the same question in the same words about the same file."""
-    return doc.get("prompt"), doc.get("sample")
+    """Equal for the same question in the same words and settings about the same file."""
+    return doc.get("prompt"), doc.get("sample"), doc.get("reflection")

@@ -11,8 +11,9 @@ from lmms_eval.api.instance import GenerationResult, TokenCounts
 from transformers import AutoModelForImageTextToText
 
 from temporal_plugin.integrations.lmms_eval_base import Question, split_sampling
-from temporal_plugin.integrations.lmms_eval_qwen import QwenModel
+from temporal_plugin.integrations.lmms_eval_qwen import SEED, QwenModel
 from temporal_plugin.integrations.shared_videos import VideoName, share_videos
+from temporal_plugin.integrations.transformers_sampling import seeded_processors
 from temporal_plugin.integrations.transformers_time import fix_qwen2_5_vl_positions
 from temporal_plugin.video.frames import Frames
 from temporal_plugin.video.model_inputs import encode, pad_batch
@@ -30,6 +31,7 @@ class TemporalQwenVL(QwenModel):
         backend: transformers, or vllm: then the arguments are those of `TemporalVLLM`.
         dtype: bfloat16, float16, float32 or auto (as the checkpoint was saved).
         attn_implementation: sdpa, eager or flash_attention_2.
+        draw_seed: see `QwenModel`.
         workers, frame_store, resume: see `VideoModel`.
         fps, min_frames, max_pixels and all other settings of `Sampling`.
 
@@ -59,11 +61,13 @@ class TemporalQwenVL(QwenModel):
         resume: str | None = None,
         backend: str = "transformers",
         max_batch_size: int | None = None,
+        draw_seed: int | None = None,
         **sampling: Any,
     ) -> None:
         sampling, unknown = split_sampling(sampling)
         super().__init__(
             pretrained,
+            draw_seed,
             batch_size=batch_size,
             workers=workers,
             frame_store=frame_store,
@@ -96,24 +100,27 @@ class TemporalQwenVL(QwenModel):
             # the name under which the video's patches are made once for all its questions
             names.append(VideoName(frames.metadata(), question.shown))
             videos.append(frames)
-        return encode(
+        row = encode(
             self.processor,
             question.messages,
             videos,
             images=self.pictures(question),
             video_metadata=names,
         )
+        seed = self.seed_of(question)
+        return row if seed is None else {**row, SEED: torch.tensor([seed])}
 
     @torch.inference_mode()
     def answer(self, rows: list[dict], generation: dict[str, Any]) -> list[GenerationResult]:
         batch = pad_batch(rows, self.tokenizer.pad_token_id, side="left")
+        seeds = batch.pop(SEED, None)  # [B]
         inputs = {
             name: tensor.to(self.device, self.model.dtype if name in PIXEL_INPUTS else None)
             for name, tensor in batch.items()
         }
         output = self.model.generate(
             **inputs,
-            **_generate_options(generation),
+            **_generate_options(generation, None if seeds is None else seeds.tolist()),
             bad_words_ids=[[token] for token in self.forbidden],
             pad_token_id=self.tokenizer.pad_token_id,
         )
@@ -128,8 +135,13 @@ class TemporalQwenVL(QwenModel):
         ]
 
 
-def _generate_options(generation: dict[str, Any]) -> dict[str, Any]:
-    """lmms-eval's generation_kwargs as transformers takes them; temperature 0 is greedy."""
+def _generate_options(
+    generation: dict[str, Any], seeds: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """lmms-eval's generation_kwargs as transformers takes them; temperature 0 is greedy.
+
+    `seeds`: one per row, by which it draws.
+    """
     temperature = float(generation.get("temperature") or 0.0)
     options = {
         "max_new_tokens": int(generation.get("max_new_tokens", 128)),
@@ -141,7 +153,17 @@ def _generate_options(generation: dict[str, Any]) -> dict[str, Any]:
         for name in ("top_p", "top_k"):
             if generation.get(name) is not None:
                 options[name] = generation[name]
-    else:  # silences a warning about what the checkpoint's own generation config holds
+    if options["do_sample"] and seeds is not None:
+        options["logits_processor"] = seeded_processors(
+            seeds,
+            temperature=options.pop("temperature"),
+            top_k=int(options.pop("top_k", None) or 0),
+            top_p=float(options.pop("top_p", None) or 1.0),
+        )
+        options["do_sample"] = False  # greedy among what the processors have drawn
+    if not options[
+        "do_sample"
+    ]:  # silences a warning about what the checkpoint's own generation config holds
         options |= {"temperature": None, "top_p": None, "top_k": None}
     return options
 

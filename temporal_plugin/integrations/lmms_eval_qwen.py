@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ from transformers import AutoConfig, AutoProcessor
 from temporal_plugin.integrations.lmms_eval_answers import weights_version
 from temporal_plugin.integrations.lmms_eval_base import Question, RequestError, VideoModel
 
+SEED = "seed"  # of a prepared question, where there is one
 FAMILIES = ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 
 
@@ -18,14 +21,20 @@ class QwenModel(VideoModel):
 
     Args:
         pretrained: folder or hub name of the checkpoint.
+        draw_seed: every sampled answer draws from a generator of its own, seeded by this, the
+            question's id and the number of the answer to it, so that neither the batch nor the
+            shard in which it is asked changes it; None leaves the draws to the backend.
         settings: arguments of `VideoModel`, without the patch size.
 
     Raises:
         ValueError: another family of model, a wrong batch size or sampling setting.
     """
 
-    def __init__(self, pretrained: str, **settings: Any) -> None:
+    applies_masks = True
+
+    def __init__(self, pretrained: str, draw_seed: int | None = None, **settings: Any) -> None:
         self.pretrained = pretrained
+        self.draw_seed = None if draw_seed is None else int(draw_seed)
         self.config = AutoConfig.from_pretrained(pretrained)
         if self.config.model_type not in FAMILIES:
             raise ValueError(
@@ -40,7 +49,17 @@ class QwenModel(VideoModel):
         self.forbidden = [self.processor.image_token_id, self.processor.video_token_id]
 
     def identity(self) -> dict[str, Any]:
-        return {"pretrained": self.pretrained, "weights": weights_version(self.pretrained)}
+        found = {"pretrained": self.pretrained, "weights": weights_version(self.pretrained)}
+        return found if self.draw_seed is None else {**found, "draw_seed": self.draw_seed}
+
+    def seed_of(self, question: Question) -> int | None:
+        """What seeds the draws of one answer, in [0, 2**63); None without `draw_seed`."""
+        if self.draw_seed is None:
+            return None
+        base, _, number = question.key.rpartition("-")
+        about = [self.draw_seed, question.document.get("id", base), number]
+        digest = hashlib.blake2b(json.dumps(about).encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") >> 1
 
     def pictures(self, question: Question) -> list:
         """The question's pictures as RGB, at a size that the model takes.

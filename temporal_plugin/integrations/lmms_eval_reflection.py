@@ -82,20 +82,25 @@ def model_problem(model: Any, *, force_simple: bool = False) -> str | None:
         model: as in `--model`, a name or an alias; or an instance of a model class.
         force_simple: `--force_simple` was given.
     """
-    if isinstance(model, str):
-        from lmms_eval.models import MODEL_REGISTRY_V2
-
-        try:
-            found = MODEL_REGISTRY_V2.get_model_class(model, force_simple)
-        except (ValueError, ImportError, AttributeError, TypeError):
-            found = None  # no such class, or it lacks a package: lmms-eval itself says which
-    else:
-        found = type(model)
+    found = _class_named(model, force_simple) if isinstance(model, str) else type(model)
     if getattr(found, "applies_masks", False):
         return None
     name = model if isinstance(model, str) else type(model).__name__
     return (
-        f"--model {name} shows whole videos, but this task hides the annotated part, so that its "
-        "answers would be worth nothing; use temporal_qwen_vl (backend=vllm runs it on vLLM) or "
-        "temporal_openai, or a class of your own below VideoModel"
+        f"--model {name} may show whole videos, but this task hides the annotated part, so that "
+        "its answers would be worth nothing; use temporal_qwen_vl (backend=vllm runs it on vLLM) "
+        "or temporal_openai, or a class of your own below VideoModel that sets applies_masks"
     )
+
+
+def _class_named(model: str, force_simple: bool) -> type | None:
+    """The model class of that name; None of lmms-eval's own, which need no import for this."""
+    from lmms_eval.models import MODEL_REGISTRY_V2
+
+    try:
+        path = MODEL_REGISTRY_V2.resolve(model, force_simple).class_path
+        if path.startswith("lmms_eval."):
+            return None
+        return MODEL_REGISTRY_V2.get_model_class(model, force_simple)
+    except (ValueError, ImportError, AttributeError, TypeError):
+        return None  # no such class, or it lacks a package: lmms-eval itself says which

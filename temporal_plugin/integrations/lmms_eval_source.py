@@ -17,7 +17,7 @@ from temporal_plugin.annotations.errors import AnnotationError, BadSpanError, No
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations import lmms_eval_hub as hub
 from temporal_plugin.integrations import lmms_eval_subtitles as subtitles
-from temporal_plugin.resources import DATA_SETTING, data_root
+from temporal_plugin.resources import DATA_SETTING, data_root, located
 
 logger = logging.getLogger(__name__)
 
@@ -236,4 +236,4 @@ def _from_environment(names: Any, task: str) -> Any:
             f"task {task}: set the environment variable {names[1:]} to a data config (.yaml) or "
             "samples (.jsonl)"
         )
-    return str(Path(path).absolute())  # of the folder in which the command is given
+    return str(located(path).absolute())  # of the folder in which the command is given

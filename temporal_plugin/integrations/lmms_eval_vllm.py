@@ -13,7 +13,7 @@ from lmms_eval.api.instance import GenerationResult, TokenCounts
 
 from temporal_plugin.integrations import vllm_inputs
 from temporal_plugin.integrations.lmms_eval_base import Question, split_sampling
-from temporal_plugin.integrations.lmms_eval_qwen import QwenModel
+from temporal_plugin.integrations.lmms_eval_qwen import SEED, QwenModel
 from temporal_plugin.video.frames import Frames
 
 NEVER = -100.0  # logit bias that rules a token out
@@ -26,6 +26,7 @@ class TemporalVLLM(QwenModel):
         pretrained: folder or hub name of a Qwen2.5-VL or Qwen3-VL checkpoint.
         batch_size: questions handed to the engine at once; it schedules them itself, so that
             64 or more keep it busy.
+        draw_seed: see `QwenModel`; `seed` is that of vLLM's engine.
         workers, frame_store, resume: see `VideoModel`.
         images: most pictures in one question; vLLM sets memory aside for them.
         fps, min_frames, max_pixels and all other settings of `Sampling`.
@@ -47,11 +48,13 @@ class TemporalVLLM(QwenModel):
         resume: str | None = None,
         images: int = 0,
         max_batch_size: int | None = None,
+        draw_seed: int | None = None,
         **arguments: Any,
     ) -> None:
         sampling, engine = split_sampling(arguments)
         super().__init__(
             pretrained,
+            draw_seed,
             batch_size=batch_size,
             workers=workers,
             frame_store=frame_store,
@@ -89,12 +92,18 @@ class TemporalVLLM(QwenModel):
             question.messages, tokenize=False, add_generation_prompt=True
         )
         videos = [] if frames is None else [frames]
-        return vllm_inputs.prompt(
+        prompt = vllm_inputs.prompt(
             self.tokenizer(text)["input_ids"], videos, self.pictures(question)
         )
+        seed = self.seed_of(question)
+        return prompt if seed is None else {**prompt, SEED: seed}
 
     def answer(self, rows: list[dict], generation: dict[str, Any]) -> list[GenerationResult]:
-        outputs = self.engine.generate(rows, self._sampling_params(generation), use_tqdm=False)
+        params: Any = self._sampling_params(generation)
+        if any(SEED in row for row in rows):
+            params = [self._sampling_params(generation, row[SEED]) for row in rows]
+            rows = [{name: row[name] for name in row if name != SEED} for row in rows]
+        outputs = self.engine.generate(rows, params, use_tqdm=False)
         return [
             GenerationResult(
                 output.outputs[0].text,
@@ -103,7 +112,7 @@ class TemporalVLLM(QwenModel):
             for output in outputs
         ]
 
-    def _sampling_params(self, generation: dict[str, Any]):
+    def _sampling_params(self, generation: dict[str, Any], seed: int | None = None):
         """lmms-eval's generation_kwargs as vLLM takes them; temperature 0 is greedy."""
         from vllm import SamplingParams
 
@@ -114,6 +123,7 @@ class TemporalVLLM(QwenModel):
         if temperature > 0:
             names = ("top_p", "top_k")
             options |= {n: generation[n] for n in names if generation.get(n) is not None}
+            options["seed"] = seed
         return SamplingParams(
             max_tokens=int(generation.get("max_new_tokens", 128)),
             stop=[stop for stop in generation.get("until") or [] if stop],

@@ -42,36 +42,19 @@ class TrainingMasks:
         self.settings = settings
         told = type(processor).__name__ in TIMESTAMPS_IN_TEXT
         self.mode = chosen_mode(settings.mode, timestamps_in_text=told)
-        known = stored_difficulty(rows, settings.difficulty, "masking")
-        if not known:
-            raise ValueError(
-                "masking needs the difficulty of the samples, and none has one: train on the "
-                "output of `temporal-plugin curate select`, or set masking.difficulty to a file of "
-                "`curate difficulty`"
-            )
-        hard = {id for id, value in known.items() if value > settings.hard_above}
+        hard = hard_ids(rows, settings)
         #: place of each masked row -> its id and spans
         self.masked: dict[int, tuple[str, tuple[Span, ...]]] = {
             place: (row["id"], tuple(Span(*pair) for pair in row["spans"]))
             for place, row in enumerate(rows)
             if row["id"] in hard and row.get("spans")
         }
-        self._report(rows, known, hard)
+        self._report(rows, hard)
         self._step, self._prompts, self._changed = 0, 0, 0
 
-    def _report(self, rows, known, hard) -> None:
-        ids = [row["id"] for row in rows]
-        unknown = [id for id in ids if id not in known]
-        logger.info(
-            "masking (%s) %d of %d samples: difficulty above %g and a span to show",
-            self.mode, len(self.masked), len(ids), self.settings.hard_above,
-        )  # fmt: skip
-        if unknown:
-            logger.warning(
-                "masking: %d of %d samples have no difficulty and are shown whole, such as %s",
-                len(unknown), len(ids), ", ".join(unknown[:5]),
-            )  # fmt: skip
-        bare = sum(id in hard for id in ids) - len(self.masked)
+    def _report(self, rows, hard) -> None:
+        logger.info("masking (%s) %d of %d samples", self.mode, len(self.masked), len(rows))
+        bare = sum(row["id"] in hard for row in rows) - len(self.masked)
         if bare:
             logger.warning("masking: %d hard samples have no span and are shown whole", bare)
         if not self.masked:
@@ -117,6 +100,31 @@ class TrainingMasks:
         if self._prompts:
             found["masking/masked_share"] = self._changed / self._prompts
         return found
+
+
+def hard_ids(rows: Sequence[Mapping[str, Any]], settings: MaskingSettings) -> set[str]:
+    """The ids of the samples whose difficulty is above `hard_above`; how many is not known is said.
+
+    Raises:
+        ValueError: no row has a difficulty.
+    """
+    ids = [row["id"] for row in rows]
+    if settings.hard_above is None:
+        return set(ids)
+    known = stored_difficulty(rows, settings.difficulty, "masking")
+    if not known:
+        raise ValueError(
+            "masking needs the difficulty of the samples, and none has one: train on the output "
+            "of `temporal-plugin curate select`, set masking.difficulty to a file of `curate "
+            "difficulty`, or mask all samples with masking.hard_above=null"
+        )
+    unknown = [id for id in ids if id not in known]
+    if unknown:
+        logger.warning(
+            "masking: %d of %d samples have no difficulty and are shown whole, such as %s",
+            len(unknown), len(ids), ", ".join(unknown[:5]),
+        )  # fmt: skip
+    return {id for id, value in known.items() if value > settings.hard_above}
 
 
 def masking_of(given: Mapping[str, Any], seed: int | None) -> MaskingSettings:

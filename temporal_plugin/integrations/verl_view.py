@@ -18,6 +18,7 @@ from verl.workers.rollout.llm_server import LLMServerClient
 
 from temporal_plugin.annotations.sample import Sample
 from temporal_plugin.integrations.verl_config import compose
+from temporal_plugin.integrations.verl_dataset import with_video_settings
 from temporal_plugin.integrations.vllm_inputs import ENGINE_SETTINGS
 from temporal_plugin.video.model_view import ModelFamily, ModelView, view_of
 
@@ -115,13 +116,18 @@ class Rollout:
         self.family = ModelFamily.of(self.worker.model_config.hf_config)
         self.engine = _Engine(self.tokenizer.eos_token_id)
 
-    def run(self, sample: Sample) -> tuple[dict[str, Any], ModelView]:
+    def run(self, sample: Sample, **settings: Any) -> tuple[dict[str, Any], ModelView]:
         """Roll out one sample, which names an existing video.
+
+        Args:
+            sample: one row of the data.
+            settings: for the video entries of its prompt, such as `mask`; see `read_videos`.
 
         Returns:
             The prompt that vLLM's engine was handed, and what the log-prob pass shows the model.
         """
         row = self._row(sample)
+        row["raw_prompt"] = with_video_settings(row["raw_prompt"], **settings)
         with self._own_queue():
             asyncio.run(self._run(row))
         return self.engine.prompt, self._log_prob()

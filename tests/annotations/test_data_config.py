@@ -1,8 +1,9 @@
+import json
 import logging
 
 import pytest
 
-from temporal_plugin.annotations import AnnotationError, load, load_samples
+from temporal_plugin.annotations import AnnotationError, load, load_samples, stream
 from temporal_plugin.annotations.config_entries import read_data_config
 
 ROW = {"id": "a/0", "task": "grounding", "video": "v.mp4", "query": "q", "duration": 10}
@@ -196,6 +197,34 @@ def test_settings_of_an_entry(resources, write_config, tmp_path):
     assert (entry.seed, entry.on_bad_span, entry.on_bad_row) == (3, "clip", "error")
 
 
+def test_videos_and_queries_that_are_too_long_or_short_are_dropped(write_config, tmp_path):
+    row = {"task": "grounding", "video": "v.mp4", "spans": [[1, 2]]}
+    rows = [
+        {**row, "id": "short", "query": "a b", "duration": 4.9},
+        {**row, "id": "least", "query": "a b", "duration": 5},
+        {**row, "id": "most", "query": "a  b\tc", "duration": 500.0},
+        {**row, "id": "long and wordy", "query": "a b c d", "duration": 500.1},
+        {**row, "id": "wordy", "query": "a b c d", "duration": 60},
+        {**row, "id": "unknown", "query": "a"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    limits = {"least_seconds": 5, "most_seconds": 500, "most_words": 3}
+    path = write_config(config_for("rows.jsonl", **limits))
+    found = load(path)
+    (report,) = found.reports
+    assert [sample.id for sample in found.samples] == ["least", "most", "unknown"]
+    assert (report.read, report.dropped, report.kept) == (6, 3, 3)
+    assert counts(report) == {
+        "video_too_short": (1, 1, 0),
+        "video_too_long": (1, 1, 0),
+        "query_too_long": (2, 2, 0),
+        "no_duration": (1, 0, 0),
+    }
+    assert report.policy["most_seconds"] == 500
+    assert list(stream(path)) == found.samples
+    assert len(load(write_config(config_for("rows.jsonl"))).samples) == 6
+
+
 GOOD = {"format": "charades_sta", "data_folder": "."}
 
 
@@ -218,6 +247,9 @@ GOOD = {"format": "charades_sta", "data_folder": "."}
         (config_for("a.json", **GOOD, on_bad_span="fix"), "allowed: drop, clip, keep"),
         (config_for("a.json", **GOOD, on_bad_span="[drop]"), "allowed: drop, clip, keep"),
         (config_for("a.json", **GOOD, on_bad_row="skip"), "allowed: error, drop"),
+        (config_for("a.json", **GOOD, most_words=0), "'most_words': not a limit.*above 0"),
+        (config_for("a.json", **GOOD, least_seconds="5 s"), "'least_seconds': not a limit"),
+        (config_for("a.json", **GOOD, least_seconds=9, most_seconds=5), "at most most_seconds, 5"),
         (config_for("a.json", **GOOD, seed="yes"), "'seed': not a seed"),
         (config_for("a.json", **GOOD, split=3), "'split': not a string"),
         (config_for("a.json", **GOOD, options="[1]"), "'options': not a mapping"),

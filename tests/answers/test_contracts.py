@@ -159,6 +159,9 @@ def test_open_answers(response, text, problem):
         ("[[start, end], ...]", [], "no time found", False),
         ("[[5]]", [], "only one time found", False),
         ("[[", [], "no time found", False),
+        ("The moments are:\n```json\n[]\n```", [], "refusal", False),
+        ("```json\n[[5, 9]]\n```", [(5, 9)], None, False),
+        ("[[5, 9], []]", [(5, 9)], None, False),
         ("[[]]", [], "refusal", False),
     ],
 )

@@ -69,7 +69,7 @@ def test_step_has_as_many_values_below_one_as_jumps(steps):
         ({"full_at": math.nan}, "masking.full_at is nan; allowed: above 0, to 1"),
         ({"steps": 0}, "masking.steps is 0; allowed: 1 or more"),
         ({"steps": 2.5}, "masking.steps is 2.5; allowed: 1 or more"),
-        ({"hard_above": "0.7"}, "masking.hard_above is '0.7'; allowed: 0 to 1"),
+        ({"hard_above": "0.7"}, "masking.hard_above is '0.7'; allowed: 0 to 1, or null"),
         ({"seed": 0.5}, "masking.seed is 0.5; allowed: a whole number"),
         ({"ful_at": 0.5}, "masking has unknown keys ['ful_at']; allowed: ['schedule', "),
     ],

@@ -136,14 +136,14 @@ def verl_command():
 
 @pytest.fixture
 def verl():
-    """verl(run folder, *overrides) -> (exit status, output, metrics of every logged step)."""
+    """verl(run folder, *overrides, **environment) -> (status, output, metrics of every step)."""
 
-    def run(folder: Path, *overrides: str) -> tuple[int, str, list[dict]]:
+    def run(folder: Path, *overrides: str, **variables: str) -> tuple[int, str, list[dict]]:
         folder.mkdir(exist_ok=True)
         log = folder / "metrics.jsonl"
         log.unlink(missing_ok=True)
         arguments, environment = _verl_command(folder, *overrides)
-        found = start_host(*arguments, folder=folder, **environment)
+        found = start_host(*arguments, folder=folder, **environment, **variables)
         lines = log.read_text().splitlines() if log.exists() else []
         return found.returncode, found.stdout, [json.loads(line) for line in lines]
 

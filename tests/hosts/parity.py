@@ -43,8 +43,8 @@ class Paths:
             self.made[name] = build()
         return self.made[name]
 
-    def rollout(self, sample: Sample) -> tuple[ModelView, ModelView]:
-        """The views of the rollout and of the log-prob pass."""
+    def rollout(self, sample: Sample, **settings) -> tuple[ModelView, ModelView]:
+        """The views of the rollout and of the log-prob pass; settings of the video entries."""
         from omegaconf import open_dict
 
         from temporal_plugin.integrations import verl_view
@@ -59,7 +59,7 @@ class Paths:
         rollout = self.once("rollout", build)
         engine = verl_view.engine_settings(rollout.config) if self.engine is None else self.engine
         reader = self.once("reader", lambda: vllm_inputs.InputReader(self.model, engine))
-        prompt, log_prob = rollout.run(sample)
+        prompt, log_prob = rollout.run(sample, **settings)
         return reader.view(prompt), log_prob
 
     def sft(self, sample: Sample) -> ModelView:

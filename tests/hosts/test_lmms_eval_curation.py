@@ -6,8 +6,9 @@ import pytest
 
 pytest.importorskip("lmms_eval")
 
+from temporal_plugin.curation import boundary_log
 from temporal_plugin.curation.difficulty import from_log
-from temporal_plugin.integrations.lmms_eval_curation import log_files, read_logs
+from temporal_plugin.integrations.lmms_eval_curation import BOUNDARIES, log_files, read_logs
 from temporal_plugin.integrations.lmms_eval_source import Source
 
 SETTING = "TEMPORAL_PLUGIN_CURATE_DATA"
@@ -58,22 +59,33 @@ def test_two_shards_of_a_run_are_measured_as_one(
     lmms_eval, train_config, tiny_model, sampling_settings
 ):
     model = {"pretrained": tiny_model("qwen2_5_vl"), "dtype": "float32", **sampling_settings}
-    for shard in (("--limit", "2"), ("--offset", "2")):
+    model["draw_seed"] = 5
+    for shard in (("--limit", "2"), ("--offset", "2"), ()):
         output, out = lmms_eval(
             *("--model", "temporal_qwen_vl", "--device", "cpu", "--batch_size", "4"),
             *("--model_args", ",".join(f"{name}={value}" for name, value in model.items())),
-            *("--tasks", "curate_difficulty", "--repeats", "3"),
+            *("--tasks", "curate_difficulty,curate_boundaries", "--repeats", "3"),
             *("--gen_kwargs", "max_new_tokens=8", "--log_samples", *shard),
             **{SETTING: str(train_config)},
         )
-    files = log_files([out])
-    assert len(files) == 2, output[-3000:]
-    rows = read_logs(files)
+    *shards, whole = log_files([out])
+    assert len(shards) == 2, output[-3000:]
+    rows = read_logs(shards)
     assert sorted(row["id"] for row in rows) == [
         f"demo_{name}" for name in ("V0_0", "V0_1", "V1_0", "V1_1", "V2_0")
     ]
     assert all(len(row["responses"]) == len(row["predictions"]) == 3 for row in rows)
-    # sampled anew each time: neither a cache nor a seed makes the answers of a question equal
+    # each answer has its own draws: neither a cache nor a seed makes those of a question equal
     assert all(len(set(row["responses"])) > 1 for row in rows)
     found = from_log(rows)
     assert [len(row.ious) for row in found.rows] == [3] * 5 and not found.failed
+    # and they do not depend on the shard
+    assert from_log(read_logs([whole])).rows == found.rows
+    assert from_log(read_logs([whole, *shards])).copies == 5
+
+    *shards, whole = log_files([out], tasks=BOUNDARIES)
+    found = boundary_log.from_log(read_logs(shards))
+    assert found.rows == boundary_log.from_log(read_logs([whole])).rows
+    assert [row.answers for row in found.rows] == [3] * 5
+    assert found.answers["unparsable"] > 0, "random weights say nothing"
+    assert not found.failed and not found.nothing_outside

@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -317,3 +318,39 @@ def test_the_documented_arguments_exist():
     assert named - {"concurrency", "temporal_openai"} <= (qwen & vllm) | sampling
     assert sampling | {"workers", "frame_store", "resume", "concurrency"} <= named
     assert len(named_of_openai) == 7 and named_of_openai | {"concurrency"} <= openai
+
+
+SAMPLED = {**GREEDY, "temperature": 1.0, "do_sample": True}
+
+
+def test_seeded_draws_depend_neither_on_batch_nor_shard(build, questions):
+    whole = ask(build(batch_size=1, draw_seed=3), questions * 2, SAMPLED)
+    assert whole[:5] != whole[5:], "a question asked again gets another answer"
+    assert ask(build(batch_size=4, draw_seed="3"), questions * 2, SAMPLED) == whole
+    shard = ask(build(batch_size=2, draw_seed=3), [questions[3], questions[1]], SAMPLED)
+    assert shard == [whole[3], whole[1]]
+    assert ask(build(batch_size=1, draw_seed=4), questions * 2, SAMPLED) != whole
+    assert ask(build(draw_seed=3), questions) == ask(build(), questions), "greedy is greedy"
+
+
+def test_seeded_options():
+    options = _generate_options({**SAMPLED, "top_p": 0.9, "top_k": 5}, [1, 2])
+    assert options["do_sample"] is False and options["temperature"] is None
+    names = [type(item).__name__ for item in options["logits_processor"]]
+    assert names == [
+        "TemperatureLogitsWarper", "TopKLogitsWarper", "TopPLogitsWarper", "SeededDraws",
+    ]  # fmt: skip
+    assert "logits_processor" not in _generate_options(GREEDY, [1, 2])
+    assert "logits_processor" not in _generate_options(SAMPLED)
+
+
+def test_draw_seeds_reach_far_apart(build):
+    model = build(draw_seed=0)
+    question = SimpleNamespace(key="k-1", document={"id": "a"})
+    seeds = {model.seed_of(question)}
+    for change in ({"key": "k-2"}, {"document": {"id": "b"}}, {"document": {}}):
+        seeds.add(model.seed_of(SimpleNamespace(**{**vars(question), **change})))
+    assert len(seeds) == 4 and all(0 <= seed < 2**63 for seed in seeds)
+    assert model.seed_of(SimpleNamespace(key="other-1", document={"id": "a"})) in seeds
+    assert build().seed_of(question) is None
+    assert "draw_seed" not in build().identity() and model.identity()["draw_seed"] == 0

@@ -12,6 +12,7 @@ from temporal_plugin.integrations.lmms_eval_source import (
     Source,
     data_root,
 )
+from temporal_plugin.resources import resource_dir
 
 CHARADES = {
     "format": "charades_sta",
@@ -42,6 +43,16 @@ def test_charades_is_read_with_absolute_videos(root):
 def test_videos_lie_beside_the_annotations_by_default(root):
     found = Source("jsonl", "demo/test.jsonl").read()
     assert found[0][1].video == str(root / "demo/videos/V0.mp4")
+
+
+def test_the_data_of_a_recipe_can_be_asked_about(root, monkeypatch):
+    monkeypatch.setenv("TEMPORAL_PLUGIN_CURATE_DATA", "recipe:time_r1_charades/train.yaml")
+    settings = {"format": "data_config", "annotations": "$TEMPORAL_PLUGIN_CURATE_DATA"}
+    found = Source.from_mapping(settings, task="t").annotation_file()
+    assert found == resource_dir("recipes") / "time_r1_charades/train.yaml"
+    monkeypatch.setenv("TEMPORAL_PLUGIN_CURATE_DATA", "recipe:none/train.yaml")
+    with pytest.raises(FileNotFoundError, match=r"recipe:none/train\.yaml is no file of the rec"):
+        Source.from_mapping(settings, task="t")
 
 
 def test_a_missing_file_names_the_places_and_the_setting(root):

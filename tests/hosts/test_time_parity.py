@@ -19,7 +19,8 @@ from parity import SMALL, Paths, differences, sample_of
 
 from temporal_plugin.spans import Span
 from temporal_plugin.video.decode import load_frames
-from temporal_plugin.video.model_view import true_step_seconds
+from temporal_plugin.video.masking import Mask
+from temporal_plugin.video.model_view import first_difference, true_step_seconds
 from temporal_plugin.video.sampling import Sampling
 
 pytestmark = pytest.mark.slow
@@ -91,6 +92,44 @@ def check(paths, family, video, fields):
 @pytest.mark.parametrize("name", ["3 s", "13.4 s", "variable rate", "part of a file", "10 min"])
 def test_all_paths_tell_the_same_truth(paths, family, clips, name):
     check(paths, family, *clips[name])
+
+
+MASKED = [("qwen2_5_vl", "blank"), ("qwen3_vl", "blank"), ("qwen3_vl", "drop")]
+
+
+@pytest.mark.parametrize(("name", "mode"), MASKED)
+def test_what_a_mask_shows_keeps_its_times(name, mode, tiny_model, clips):
+    """Rollout and log-prob see the same, and each shown step says what it says unmasked."""
+    video, fields = clips["variable rate"]
+    paths = Paths(tiny_model(name), {"fps": 2.0, **SMALL})
+    sample = sample_of(video, **fields)
+    mask = Mask((Span(4.0, 7.0),), "curriculum", 0.4, "0/a", mode)
+    whole, _ = paths.rollout(sample)
+    rollout, log_prob = paths.rollout(sample, mask=mask.to_mapping())
+    assert first_difference(rollout, log_prob) is None
+    patch_size, tokens_per_second = FAMILIES[name]
+    frames = load_frames(video, Sampling.from_mapping(paths.sampling), patch_size=patch_size)
+    kept = np.flatnonzero(mask.kept(frames.pts_seconds)[::2])
+    assert 3 < len(kept) < len(whole.pixels) - 3
+    places = kept if mode == "blank" else range(len(kept))
+    assert [rollout.pixels[place] for place in places] == [whole.pixels[step] for step in kept]
+    assert [rollout.step_seconds[place] for place in places] == [
+        whole.step_seconds[step] for step in kept
+    ]
+    true = true_step_seconds(frames.pts_seconds, tokens_per_second)
+    assert list(whole.step_seconds) == true
+    if mode == "blank":
+        hidden = set(range(len(whole.pixels))) - set(kept.tolist())
+        assert len({rollout.pixels[step] for step in hidden}) == 1, "all black"
+        assert rollout.token_ids == whole.token_ids and rollout.positions == whole.positions
+    else:
+        assert len(rollout.pixels) == len(kept)
+        assert len(rollout.token_ids) < len(whole.token_ids)
+        least = Mask((Span(4.0, 4.01),), "curriculum", 0.0, "0/a", mode)  # a single step
+        rollout, log_prob = paths.rollout(sample, mask=least.to_mapping())
+        assert first_difference(rollout, log_prob) is None
+        step = int(np.flatnonzero(least.kept(frames.pts_seconds)[::2])[0])
+        assert (rollout.pixels, rollout.step_seconds) == ((whole.pixels[step],), (true[step],))
 
 
 def test_all_paths_tell_the_same_truth_of_the_real_clip(paths, family, shared):

@@ -1,17 +1,13 @@
 """SIGKILL in the middle of an epoch: the resumed run draws and earns what the unbroken one does."""
 
-import contextlib
 import json
-import os
-import subprocess
-import sys
-import time
 
 import numpy as np
-import psutil
 import pytest
 
 pytest.importorskip("verl")
+
+from killing import run_until
 
 from temporal_plugin.integrations.verl_curriculum import STATE_FILE, STEPS_FILE, read_steps
 
@@ -50,38 +46,6 @@ def overrides(tmp_path_factory, write_video, tiny_model):
     ]  # fmt: skip
 
 
-def run_until_killed(folder, arguments, environment, seconds):
-    """Starts verl and, once a step after the checkpoint is done, kills all of its processes."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
-        cwd=folder,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
-        stdout=(folder / "output.txt").open("w"),
-        stderr=subprocess.STDOUT,
-    )
-    steps = folder / "checkpoints" / STEPS_FILE
-    deadline = time.monotonic() + seconds
-    try:
-        while not steps.exists() or max(read_steps(steps.parent), default=0) < KILLED_AFTER:
-            assert process.poll() is None, (folder / "output.txt").read_text()[-3000:]
-            assert time.monotonic() < deadline, "too slow, or hung"
-            time.sleep(0.1)
-    finally:
-        kill_with_descendants(process)
-
-
-def kill_with_descendants(process):
-    """SIGKILL for the driver, Ray and all workers, as when a machine is lost."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        driver = psutil.Process(process.pid)
-        family = [*driver.children(recursive=True), driver]
-        for member in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                member.kill()
-        psutil.wait_procs(family, timeout=60)
-    process.wait()
-
-
 def drawn_and_earned(step):
     return [(sample["id"], sample["scores"]) for sample in step["samples"]]
 
@@ -94,8 +58,14 @@ def test_a_killed_run_resumes_exactly(verl, verl_command, host_seconds, override
 
     (tmp_path / "broken").mkdir()
     command = verl_command(tmp_path / "broken", *overrides)
-    run_until_killed(tmp_path / "broken", *command, seconds=host_seconds)
     checkpoints = tmp_path / "broken/checkpoints"
+
+    def reached():  # a step after the checkpoint is done
+        if not (checkpoints / STEPS_FILE).exists():
+            return False
+        return max(read_steps(checkpoints), default=0) >= KILLED_AFTER
+
+    run_until(tmp_path / "broken", *command, reached=reached, seconds=host_seconds)
     assert (checkpoints / "latest_checkpointed_iteration.txt").read_text() == str(SAVED)
     assert (checkpoints / f"global_step_{SAVED}" / STATE_FILE).is_file()
     before = read_steps(checkpoints)

@@ -59,13 +59,15 @@ def test_a_file_of_difficulties_decides(tmp_path):
 def test_without_any_difficulty_nothing_is_hard():
     with pytest.raises(ValueError, match="none has one: train on the output of `temporal-plugin"):
         masks(data=rows([None, None]))
+    assert {*masks(data=rows([None, None]), hard_above=None).masked} == {0, 1}, "asked for"
+    assert {*masks(hard_above=None).masked} == {0, 1, 2, 3, 4}
 
 
 def test_what_is_shown_whole_is_said(caplog):
     data = [*rows(), {"id": "choice", "spans": [], "extra": {"difficulty": 1.0}}]
     with caplog.at_level(logging.INFO):
         masks(data=data)
-    assert "masking (drop) 2 of 6 samples: difficulty above 0.7 and a span to show" in caplog.text
+    assert "masking (drop) 2 of 6 samples" in caplog.text
     assert "1 of 6 samples have no difficulty and are shown whole, such as s4" in caplog.text
     assert "1 hard samples have no span and are shown whole" in caplog.text
     masks(hard_above=1.0)

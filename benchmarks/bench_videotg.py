@@ -51,6 +51,8 @@ VALIDATION_CLIPS, TEST_CLIPS = 60, 200
 MASKING = {"schedule": "linear", "start": 0.5, "full_at": 0.5, "hard_above": 0.7}
 WAYS = ("plain", "pipeline", "no_masking", "no_reflection", "random")
 PROMPT = "answer_list"
+#: of the reflection's answers; at 1 so small a model misses more of what it knows
+TEMPERATURE = 0.5
 
 
 def main() -> None:
@@ -116,7 +118,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=float, default=0.225, help="share of its steps for others")
     parser.add_argument("--every", type=int, default=5, help="steps between validations")
     parser.add_argument("--cold-start", type=int, default=300, help="its batches")
-    parser.add_argument("--curator", type=int, default=600, help="batches of its training")
+    parser.add_argument("--curator", type=int, default=2600, help="batches of its training")
     parser.add_argument("--curator-from", type=Path, help="a curator trained before, of any seed")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["plain", "pipeline"])
@@ -161,7 +163,7 @@ def reflect(base: DemoSettings, model_dir: Path, data: Path, truth: Path) -> dic
     """Which samples the curator calls partial, and how right that is."""
     results, rows = base.out / "reflection", base.out / "boundaries.jsonl"
     demo_runs.ask(base, model_dir, "curate_boundaries", data, results, "--repeats", "3",
-                  "--gen_kwargs", "max_new_tokens=48")  # fmt: skip
+                  "--gen_kwargs", f"temperature={TEMPERATURE},max_new_tokens=48")  # fmt: skip
     report = demo_runs.curate("boundaries", results, "--data", data, "--out", rows, "--agree", 2)
     flags = {row["id"]: row["partial"] for row in map(json.loads, rows.read_text().splitlines())}
     found = flag_quality(flags, videotg_clips.kinds_of(truth))

@@ -190,6 +190,13 @@ def test_logs_of_difficulty_are_told_apart(results, tmp_path):
     assert "logs of several tasks: curate_boundaries, curate_boundaries_think" in error
 
 
+def test_logs_without_any_sample(tmp_path):
+    out = tmp_path / "b.jsonl"
+    write_log(tmp_path / "results", [log_line(0, failed=True)], "curate_boundaries")
+    error = as_json("boundaries", tmp_path / "results", "--out", out, status=1)["error"]
+    assert "no sample was looked at: 1 videos failed" in error and not out.exists()
+
+
 def test_partial_samples_are_dropped_before_the_method_chooses(results, data, difficulty, tmp_path):
     boundaries, out = tmp_path / "b.jsonl", tmp_path / "selected.jsonl"
     run("boundaries", results, "--out", boundaries)

@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,11 @@ import yaml
 from typer.testing import CliRunner
 
 from temporal_plugin.cli import app
+from temporal_plugin.curation.boundary_reflection import ReflectionSettings, reflect
 from temporal_plugin.curation.curriculum_settings import CurriculumSettings
 from temporal_plugin.curation.masking_schedule import MaskingSettings
 from temporal_plugin.curation.selection import METHODS
+from temporal_plugin.integrations.lmms_eval_kinds import KINDS
 from temporal_plugin.resources import resource_dir
 
 TEXT = (Path(__file__).parent.parent / "docs/curation.md").read_text(encoding="utf-8")
@@ -27,10 +29,19 @@ def test_every_command_is_run_or_checked_here():
     assert starts == {
         "export TEMPORAL_PLUGIN_CURATE_DATA=charades.yaml",
         "export TEMPORAL_PLUGIN_PROMPT=think_answer",
-        "lmms-eval --model",  # the task and its setting: hosts/test_lmms_eval_curation.py
+        "lmms-eval --model",  # tasks and setting: hosts/test_lmms_eval_{curation,reflection}.py
         "temporal-plugin curate",
         "VERL_PLATFORM=cpu python",  # hosts/test_verl_resume.py, test_verl_masking.py
     }
+
+
+def log_line(number, failure, **details):
+    """A line of a sample log; the metric of the task's kind describes the question."""
+    id = f"charades_sta/V{number}/0"
+    details = {"score": 0.5, "video": "v", "id": id, "truth": TRUTH, "duration": 8.0, **details}
+    metric = "named" if "problems" in details else "miou"
+    row = {"doc_id": number, metric: details, "parse_failure": failure}
+    return json.dumps({**row, "request_failure": failure}) + "\n"
 
 
 def test_the_curate_commands(tmp_path, monkeypatch):
@@ -41,28 +52,55 @@ def test_the_curate_commands(tmp_path, monkeypatch):
         "datasets:\n  - {json_path: charades_sta_train.json, data_folder: videos,"
         " format: charades_sta, split: train}\n"
     )
+    windows = {"qid": 1, "query": "q", "vid": "a_0.0_150.0", "duration": 150,
+               "relevant_windows": [[2, 10], [20, 40]]}  # fmt: skip
+    Path("qvhighlights_train.jsonl").write_text(json.dumps(windows) + "\n")
+    Path("qvhighlights.yaml").write_text(
+        "datasets:\n  - {json_path: qvhighlights_train.jsonl, data_folder: videos,"
+        " format: qvhighlights}\n"
+    )
     Path("results").mkdir()
-    lines = []
-    for number in range(9):
-        details = {"score": 0.5, "video": "v", "id": f"charades_sta/V{number}/0", "truth": TRUTH}
-        details["predictions"] = [[[2.0, 2.5 + number / 3]], [[3.0, 5.0]]]
-        failure = {"score": 0.0, "video": "v"}
-        row = {"doc_id": number, "miou": details, "parse_failure": failure}
-        lines.append(json.dumps({**row, "request_failure": failure}) + "\n")
-    Path("results/1_samples_curate_difficulty.jsonl").write_text("".join(lines))
+    failure = {"score": 0.0, "video": "v"}
+    difficulty = [
+        log_line(n, failure, predictions=[[[2.0, 2.5 + n / 3]], [[3.0, 5.0]]]) for n in range(9)
+    ]
+    boundaries = [
+        log_line(n, failure, predictions=[[[7.0, 7.0 + n / 5]]] * 3, problems=[None] * 3)
+        for n in range(9)
+    ]
+    Path("results/1_samples_curate_difficulty.jsonl").write_text("".join(difficulty))
+    Path("results/1_samples_curate_boundaries.jsonl").write_text("".join(boundaries))
+    selected = []
     for command in COMMANDS:
         if command[:2] == ["temporal-plugin", "curate"]:
             found = CliRunner().invoke(app, command[1:])
-            assert found.exit_code == 0, found.output
-    assert len(Path("selected.jsonl").read_text().splitlines()) == 9
+            assert found.exit_code == 0, (command, found.output)
+            if command[2] == "select":
+                selected.append(len(Path("selected.jsonl").read_text().splitlines()))
+    assert selected == [9, 1]
+    assert Path("report/selection.png").is_file()
 
 
 def test_the_tasks_are_there():
-    names = {path.stem for path in (resource_dir("lmms_tasks") / "curate_difficulty").iterdir()}
-    named = set(re.findall(r"`(curate_difficulty\w*)`", TEXT))
-    assert named == names
-    [lmms_eval] = [command for command in COMMANDS if command[0] == "lmms-eval"]
-    assert lmms_eval[lmms_eval.index("--tasks") + 1] in names
+    folders = [resource_dir("lmms_tasks") / name for name in ("curate_difficulty",
+                                                              "curate_boundaries")]  # fmt: skip
+    names = {path.stem for folder in folders for path in folder.iterdir()}
+    assert set(re.findall(r"`(curate_\w+)`", TEXT)) == names
+    for command in COMMANDS:
+        if command[0] == "lmms-eval":
+            assert command[command.index("--tasks") + 1] in names
+
+
+def test_the_settings_of_reflection_are_all_there_with_their_defaults():
+    part = TEXT.partition("### Which annotations")[2].partition("## 2.")[0]
+    told = {}
+    for names, values in re.findall(r"^\| (`--[^|]*) \| ([^|]*) \|", part, re.MULTILINE):
+        names = [name.replace("-", "_") for name in re.findall(r"`--([\w-]+)`", names)]
+        told |= dict(zip(names, map(float, values.split(", ")), strict=True))
+    assert told == asdict(ReflectionSettings())
+    assert "nothing_outside" in KINDS["reflection"].keys and "`nothing_outside`" in part
+    for name in asdict(reflect("s", [], TRUTH)):
+        assert f'"{name}"' in part, name
 
 
 SETTINGS = [("## 3.", CurriculumSettings), ("## 4.", MaskingSettings)]

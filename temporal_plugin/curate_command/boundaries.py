@@ -83,6 +83,8 @@ def reflect(
         )
         files = log_files(results, task, BOUNDARIES)
         found = boundary_log.from_log(read_logs(files), settings)
+        if not found.rows:
+            raise ValueError(f"no sample was looked at: {len(found.failed)} videos failed")
         samples = None if data is None else load_samples(data)
         report = _reflected(found, samples, max_listed)
         if truth is not None:

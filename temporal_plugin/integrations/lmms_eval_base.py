@@ -91,7 +91,9 @@ class VideoModel(lmms):
     """
 
     is_simple = False
-    applies_masks = True
+    #: set where the model sees nothing of a video but the frames that `prepare` gets: then what a
+    #: chat's `mask` hides stays hidden
+    applies_masks = False
     #: a time is written before each step or frame, so that frames can be left out of a video
     timestamps_in_text = True
 

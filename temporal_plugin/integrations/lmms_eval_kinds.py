@@ -101,7 +101,7 @@ def _reflection(answer: Answer, sample: Sample) -> dict[str, float]:
     none = answer.problem == REFUSAL
     return {
         "named": float(bool(answer.spans)),
-        "none": float(none),
+        "refusal": float(none),
         "parse_failure": float(not answer.spans and not none),
         NOT_ASKED: 0.0,
     }
@@ -152,7 +152,7 @@ KINDS = {
         ),
         Kind(
             "reflection",
-            ("named", "none", "parse_failure", NOT_ASKED),
+            ("named", "refusal", "parse_failure", NOT_ASKED),
             _reflection,
             "named",
             asks_spans=True,

@@ -57,6 +57,8 @@ class TemporalOpenAI(VideoModel):
             a server that refuses the key or does not know the model.
     """
 
+    applies_masks = True
+
     def __init__(
         self,
         model: str,

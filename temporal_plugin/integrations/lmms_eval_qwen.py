@@ -30,6 +30,8 @@ class QwenModel(VideoModel):
         ValueError: another family of model, a wrong batch size or sampling setting.
     """
 
+    applies_masks = True
+
     def __init__(self, pretrained: str, draw_seed: int | None = None, **settings: Any) -> None:
         self.pretrained = pretrained
         self.draw_seed = None if draw_seed is None else int(draw_seed)

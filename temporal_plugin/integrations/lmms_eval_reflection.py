@@ -87,14 +87,14 @@ def model_problem(model: Any, *, force_simple: bool = False) -> str | None:
         return None
     name = model if isinstance(model, str) else type(model).__name__
     return (
-        f"--model {name} shows whole videos, but this task hides the annotated part, so that its "
-        "answers would be worth nothing; use temporal_qwen_vl (backend=vllm runs it on vLLM) or "
-        "temporal_openai, or a class of your own below VideoModel"
+        f"--model {name} may show whole videos, but this task hides the annotated part, so that "
+        "its answers would be worth nothing; use temporal_qwen_vl (backend=vllm runs it on vLLM) "
+        "or temporal_openai, or a class of your own below VideoModel that sets applies_masks"
     )
 
 
 def _class_named(model: str, force_simple: bool) -> type | None:
-    """The model class of that name; None of lmms-eval's own, which need not be imported for this."""
+    """The model class of that name; None of lmms-eval's own, which need no import for this."""
     from lmms_eval.models import MODEL_REGISTRY_V2
 
     try:

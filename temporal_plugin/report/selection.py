@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 BINS = 20
 LARGEST_SPREAD = 0.5  # of values in [0, 1]
 FRAMES_PER_STRIP = 12
+FINER = 4  # so many times more frames are read, of which the nearest to each place is shown
 FRAME_PIXELS = 128 * 128
 PICTURE, NUMBERS = "selection.png", "selection.json"
 FATES = ("selected", "partial", "other")
@@ -143,18 +144,20 @@ def example_strips(
 
 
 def _frames(sample: Sample) -> tuple[np.ndarray, float]:
-    """uint8 [T, H, W, 3] evenly over what the sample shows of its video, and its seconds."""
+    """uint8 [T, H, W, 3], the middles of equal parts of what the sample shows, and its seconds."""
     from temporal_plugin.annotations.durations import with_duration
     from temporal_plugin.video.decode import load_frames
     from temporal_plugin.video.sampling import Sampling
 
     duration: Any = with_duration(sample).duration
     sampling = Sampling(
-        fps=FRAMES_PER_STRIP / duration,
+        fps=FINER * FRAMES_PER_STRIP / duration,
         min_frames=2,
-        max_frames=FRAMES_PER_STRIP,
+        max_frames=FINER * FRAMES_PER_STRIP,
         max_pixels=FRAME_PIXELS,
         min_pixels=FRAME_PIXELS // 4,
     )
     frames = load_frames(sample.video, sampling, clip=sample.clip)
-    return frames.pixels.permute(0, 2, 3, 1).numpy(), duration
+    middles = (np.arange(FRAMES_PER_STRIP) + 0.5) * duration / FRAMES_PER_STRIP
+    nearest = np.abs(frames.pts_seconds[None, :] - middles[:, None]).argmin(axis=1)
+    return frames.pixels[nearest].permute(0, 2, 3, 1).numpy(), duration

@@ -202,6 +202,26 @@ def test_missing_and_extra_ids_are_named():
     assert len(found.extra) == 18 and "s0" in found.extra
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_partial_samples_are_dropped_first_by_every_method(method):
+    known = {row.id: row for row in rows()}
+    partial = {f"s{number}" for number in range(0, 200, 3)} | {"of other data"}
+    found = select(known, known, method, partial=partial, **SETTINGS[method])
+    assert set(found.dropped["partial"]) == partial & set(known)
+    assert next(iter(found.dropped)) == "partial" and not set(found.ids) & partial
+    complete = {id: row for id, row in known.items() if id not in partial}
+    assert found.ids == select(complete, complete, method, **SETTINGS[method]).ids
+    everything = [id for ids in (found.ids, *found.dropped.values()) for id in ids]
+    assert sorted(everything) == sorted(known), "each is chosen or dropped by one rule"
+
+
+def test_without_a_complete_sample_there_is_nothing_to_choose():
+    known = {row.id: row for row in rows(3)}
+    with pytest.raises(ValueError, match="all 3 measured samples are partial"):
+        select(known, known, "random", partial=set(known))
+    assert "partial" not in select(known, known, "random").dropped
+
+
 def test_nothing_in_common_is_an_error():
     with pytest.raises(ValueError, match="none of the 1 samples is among the 20 measured ones"):
         select(["other"], {row.id: row for row in rows(20)}, "random")

@@ -6,8 +6,9 @@ import pytest
 
 pytest.importorskip("lmms_eval")
 
+from temporal_plugin.curation import boundary_log
 from temporal_plugin.curation.difficulty import from_log
-from temporal_plugin.integrations.lmms_eval_curation import log_files, read_logs
+from temporal_plugin.integrations.lmms_eval_curation import BOUNDARIES, log_files, read_logs
 from temporal_plugin.integrations.lmms_eval_source import Source
 
 SETTING = "TEMPORAL_PLUGIN_CURATE_DATA"
@@ -63,7 +64,7 @@ def test_two_shards_of_a_run_are_measured_as_one(
         output, out = lmms_eval(
             *("--model", "temporal_qwen_vl", "--device", "cpu", "--batch_size", "4"),
             *("--model_args", ",".join(f"{name}={value}" for name, value in model.items())),
-            *("--tasks", "curate_difficulty", "--repeats", "3"),
+            *("--tasks", "curate_difficulty,curate_boundaries", "--repeats", "3"),
             *("--gen_kwargs", "max_new_tokens=8", "--log_samples", *shard),
             **{SETTING: str(train_config)},
         )
@@ -81,3 +82,10 @@ def test_two_shards_of_a_run_are_measured_as_one(
     # and they do not depend on the shard
     assert from_log(read_logs([whole])).rows == found.rows
     assert from_log(read_logs([whole, *shards])).copies == 5
+
+    *shards, whole = log_files([out], tasks=BOUNDARIES)
+    found = boundary_log.from_log(read_logs(shards))
+    assert found.rows == boundary_log.from_log(read_logs([whole])).rows
+    assert [row.answers for row in found.rows] == [3] * 5
+    assert found.answers["unparsable"] > 0, "random weights say nothing"
+    assert not found.failed and not found.nothing_outside

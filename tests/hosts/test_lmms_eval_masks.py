@@ -18,6 +18,7 @@ from temporal_plugin.integrations import lmms_eval_docs as docs
 from temporal_plugin.integrations import lmms_eval_failures as failures
 from temporal_plugin.integrations import lmms_eval_preflight as preflight
 from temporal_plugin.integrations import lmms_eval_reflection as reflection
+from temporal_plugin.integrations.lmms_eval_base import VideoModel
 from temporal_plugin.integrations.lmms_eval_config import complete
 from temporal_plugin.integrations.lmms_eval_kinds import KINDS
 from temporal_plugin.integrations.lmms_eval_model import TemporalQwenVL
@@ -73,7 +74,7 @@ def test_where_nothing_is_outside_nothing_is_asked_or_shown(sample, spans):
     assert [part["type"] for part in message["content"]] == ["text"]
     items = process(doc, "", "", "")
     assert scores(items) == {
-        "named": 0.0, "none": 0.0, "parse_failure": 0.0, "nothing_outside": 1.0,
+        "named": 0.0, "refusal": 0.0, "parse_failure": 0.0, "nothing_outside": 1.0,
         "request_failure": 0.0,
     }  # fmt: skip
     assert items["named"]["not_asked"] == NOTHING_OUTSIDE
@@ -103,7 +104,7 @@ def test_answers_are_told_apart_and_make_a_row(sample):
     responses = ("<answer>[[6, 8]]</answer>", "<answer>[]</answer>", "no idea", "[[9, 5]]")
     items = process(doc, *responses)
     assert scores(items) == {
-        "named": 0.25, "none": 0.25, "parse_failure": 0.5, "nothing_outside": 0.0,
+        "named": 0.25, "refusal": 0.25, "parse_failure": 0.5, "nothing_outside": 0.0,
         "request_failure": 0.0,
     }  # fmt: skip
     details = {**items["named"], "request_failed": False}
@@ -127,7 +128,7 @@ def test_no_response_stops_a_run(sample, text):
 def test_the_right_answers_are_no_parse_failures(sample):
     for text, name in (
         ("<answer>[[1.00, 2.00]]</answer>", "named"),
-        ("<answer>[]</answer>", "none"),
+        ("<answer>[]</answer>", "refusal"),
     ):
         found = KINDS["reflection"].score(parse(text, contract="answer_list"), sample)
         assert found[name] == 1.0 and sum(found.values()) == 1.0
@@ -163,14 +164,17 @@ def test_our_model_classes_reflect(data_root, model, monkeypatch):
 @pytest.mark.parametrize("model", ["qwen2_5_vl", "qwen3_vl", "vllm", "openai", "no_such_model"])
 def test_other_model_classes_are_refused_before_anything_is_loaded(data_root, model, monkeypatch):
     monkeypatch.setenv("TEMPORAL_PLUGIN_DATA", str(data_root))
-    with pytest.raises(ValueError, match=f"demo: --model {model} shows whole videos.*use temporal"):
+    with pytest.raises(
+        ValueError, match=f"demo: --model {model} may show whole videos.*use temporal"
+    ):
         preflight.check_tasks([("reflection", dict(DEMO))], model=model)
     preflight.check_tasks([("grounding", dict(DEMO))], model=model)
 
 
 def test_an_instance_is_judged_by_its_class():
-    assert "--model object shows whole videos" in reflection.model_problem(object())
+    assert "--model object may show whole videos" in reflection.model_problem(object())
     assert reflection.model_problem(TemporalQwenVL.__new__(TemporalQwenVL)) is None
+    assert not VideoModel.applies_masks, "a class of one's own may look at the file itself"
 
 
 def test_only_a_prompt_that_asks_for_a_list_fits(monkeypatch):
@@ -228,6 +232,20 @@ def test_the_model_sees_what_lies_outside_at_its_own_time(model, sample, monkeyp
             assert np.allclose(step_seconds(frames.pts_seconds), times)
 
 
+def test_spans_count_from_the_start_of_a_clip(model, sample, monkeypatch):
+    clip = Span(1.0, 8.0)
+    cut = replace(sample, clip=clip, duration=7.0, spans=(Span(1, 3),))
+    whole = load_frames(sample.video, model.sampling, clip=clip, patch_size=model.patch_size)
+    [(frames, question)] = seen_by(model, [document(cut)], monkeypatch)
+    times = whole.pts_seconds // 1  # a step lasts a second
+    keep = (times < 1) | (times >= 3)
+    shown = frames.pixels.flatten(1).any(dim=1).numpy()
+    if question.mask.mode == "drop":
+        assert (frames.pts_seconds == whole.pts_seconds[keep]).all() and shown.all()
+    else:
+        assert (shown == keep).all()
+
+
 def test_masked_and_whole_videos_of_one_file_are_not_mixed_up(model, sample):
     masked = [document(sample), document(replace(sample, spans=(Span(5, 8),)))]
     both = ask(model, masked, to_messages=reflection.doc_to_messages)
@@ -247,7 +265,7 @@ def test_a_question_whose_mask_hides_all_frames_goes_unasked_alone(model, sample
     assert scores(items)["nothing_outside"] == 1.0
     assert "is left to show" in items["named"]["problem"]
     assert failures.reason(sample.video) is None
-    assert scores(process(documents[1], "[]"))["none"] == 1.0
+    assert scores(process(documents[1], "[]"))["refusal"] == 1.0
 
 
 def test_a_wrong_mask_is_our_mistake(model, sample):

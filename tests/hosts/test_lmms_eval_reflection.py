@@ -57,14 +57,19 @@ def data(tmp_path_factory, write_video):
     return paths
 
 
-def command(data, out, *arguments, tasks="curate_boundaries", wait=0.0):
+def settings_of(data, out, *, tasks="curate_boundaries", wait=0.0, **options):
+    """One run, as lmms-eval's `--config` takes it."""
     model = {"truth": data["truth"], "noise": True, "wait": wait, "times": "exact",
              "max_pixels": 3136, "min_pixels": 3136}  # fmt: skip
-    return [
-        *("--model", "reflection_oracle", "--tasks", tasks, "--batch_size", "2"),
-        *("--model_args", ",".join(f"{name}={value}" for name, value in model.items())),
-        *("--output_path", str(out), "--log_samples", *map(str, arguments)),
-    ]
+    return {
+        "model": "reflection_oracle",
+        "model_args": ",".join(f"{name}={value}" for name, value in model.items()),
+        "tasks": tasks,
+        "batch_size": "2",
+        "output_path": str(out),
+        "log_samples": True,
+        **options,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +84,18 @@ def environment(data, tmp_path_factory):
     }
 
 
-def run_all(folder, commands, environment, seconds):
-    """lmms-eval's output of several commands, one after the other."""
-    (folder / "commands.json").write_text(json.dumps(commands))
+def command(folder, *runs):
+    """The command of several runs, one after the other."""
+    path = folder / f"{len(list(folder.iterdir()))}.yaml"
+    path.write_text(json.dumps(list(runs)))
+    return [sys.executable, "-m", "lmms_eval", "--config", str(path)]
+
+
+def run_all(folder, runs, environment, seconds):
+    """lmms-eval's output of several runs."""
     found = subprocess.run(
-        [sys.executable, "-m", "many_runs", "commands.json"],
-        cwd=folder, env={**os.environ, **environment}, text=True, timeout=seconds, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command(folder, *runs), cwd=folder, env={**os.environ, **environment}, text=True,
+        timeout=seconds, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     return found.stdout
 
@@ -101,16 +111,16 @@ def results(data, environment, host_seconds, tmp_path_factory):
     """Folder with the results of one run of both tasks (1), and of the same in 2 and 5 shards."""
     folder = tmp_path_factory.mktemp("results")
     both = "curate_boundaries,curate_difficulty"
-    commands = [command(data, folder / "1/whole", tasks=both)]
-    asked = CLIPS.train + 3  # without the samples of other tasks
+    runs = [settings_of(data, folder / "1/whole", tasks=both)]
+    asked = CLIPS.train + 3  # without the sample of another task
     for shards in (2, 5):
         size = -(-asked // shards)
-        commands += [
-            command(data, folder / f"{shards}/{part}", "--limit", size, "--offset", part * size,
-                    tasks=both)
+        runs += [
+            settings_of(data, folder / f"{shards}/{part}", tasks=both, limit=size,
+                        offset=part * size)
             for part in range(shards)
         ]  # fmt: skip
-    output = run_all(folder, commands, environment, host_seconds)
+    output = run_all(folder, runs, environment, host_seconds)
     assert len(list(folder.rglob("*_samples_curate_boundaries.jsonl"))) == 8, output[-5000:]
     assert "1 of the 20 questions of" in output and "They are left out: choice" in output
     return folder
@@ -131,7 +141,8 @@ def test_an_oracle_gives_a_perfect_partial_flag(results, data, tmp_path):
     for id, row in rows.items():
         hidden = [pair for pair in truth[id]["occurrences"] if pair not in row["span"]]
         if truth[id].get("kind") == "planted":
-            assert (row["outside"], row["votes"]) == (hidden, [2]), "exactly what is not annotated"
+            assert row["outside"] == hidden, "exactly what is not annotated"
+            assert row["votes"] in ([2], [3]), "the third answer may name all of the video"
         else:
             assert not row["partial"] and not row["outside"]
 
@@ -177,11 +188,11 @@ def test_a_killed_shard_resumes_with_the_same_result(
 ):
     answers = tmp_path / "answers/answers_0.jsonl"
     settings = {**environment, "TEMPORAL_PLUGIN_RESUME": str(answers.parent)}
-    arguments = command(data, tmp_path / "killed", wait=0.3)
+    broken = command(tmp_path, settings_of(data, tmp_path / "killed", wait=0.3))
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lmms_eval", *arguments], cwd=tmp_path,
-            env={**os.environ, **settings}, stdout=log, stderr=log, start_new_session=True,
+            broken, cwd=tmp_path, env={**os.environ, **settings}, stdout=log, stderr=log,
+            start_new_session=True,
         )  # fmt: skip
         try:
             deadline = time.monotonic() + host_seconds
@@ -196,7 +207,7 @@ def test_a_killed_shard_resumes_with_the_same_result(
     before = answers.read_bytes().count(b"\n")
     assert not list(tmp_path.rglob("*_samples_*")), "it was killed before it could end"
     out = tmp_path / "resumed"
-    output = run_all(tmp_path, [command(data, out)], settings, host_seconds)
+    output = run_all(tmp_path, [settings_of(data, out)], settings, host_seconds)
     whole, resumed = tmp_path / "whole.jsonl", tmp_path / "resumed.jsonl"
     report = curate("boundaries", results / "1", "--out", whole)
     curate("boundaries", out, "--out", resumed)

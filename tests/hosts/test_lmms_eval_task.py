@@ -145,5 +145,5 @@ def test_a_task_can_bring_metrics_of_its_own(config):
 
 def test_every_class_has_its_kind():
     assert sorted(each.KIND for each in CLASSES.values()) == [
-        *("caption", "choice", "grounded_choice", "grounding", "moment", "search")
+        *("caption", "choice", "grounded_choice", "grounding", "moment", "reflection", "search")
     ]

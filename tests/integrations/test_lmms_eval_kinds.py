@@ -23,6 +23,8 @@ PROMPTS = {
     "search": ("answer_keyframes", "think_answer_keyframes"),
     "caption": ("answer_text", "think_answer_text"),
 }
+#: judges no answer, see hosts/test_lmms_eval_masks.py
+OF_CURATION = {"reflection"}
 BOTH = [(kind, prompt) for kind, names in PROMPTS.items() for prompt in names]
 
 
@@ -76,6 +78,10 @@ def score(kind, sample, text, contract="free"):
     return KINDS[kind].score(answer, sample)
 
 
+def test_every_kind_is_tested():
+    assert set(PROMPTS) | OF_CURATION == set(KINDS)
+
+
 @pytest.mark.parametrize(("kind", "prompt"), BOTH)
 def test_the_truth_scores_the_maximum(kind, prompt, sample):
     sample, contract = for_kind(kind, sample), prompts.load(prompt).contract
@@ -123,7 +129,9 @@ def test_the_letter_of_the_true_option(sample, answer, letter):
 
 
 def test_what_a_sample_lacks(sample):
-    assert all(KINDS[kind].lacks(sample) is None for kind in KINDS)
+    assert all(KINDS[kind].lacks(sample) is None for kind in PROMPTS)
+    assert KINDS["reflection"].lacks(sample) == "its task is grounded_choice, needed: grounding"
+    assert KINDS["reflection"].lacks(replace(sample, task="grounding", options=())) is None
     wrong = replace(sample, answer="pink", spans=(), extra={})
     lacks = {kind: KINDS[kind].lacks(wrong) for kind in KINDS}
     assert lacks["grounding"] == lacks["moment"] == "no true span"
@@ -138,6 +146,7 @@ def test_which_prompts_cannot_ask():
     assert "{options}" in KINDS["choice"].misfit(plain)
     assert "there are none" in KINDS["grounding"].misfit(options)
     assert "asks for no words" in KINDS["caption"].misfit(plain)
+    assert "asks for no list" in KINDS["reflection"].misfit(plain)
     assert KINDS["choice"].misfit(options) is None
     assert KINDS["grounding"].misfit(plain) is None
 

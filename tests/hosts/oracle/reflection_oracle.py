@@ -29,6 +29,8 @@ class Oracle(VideoModel):
         wait: seconds before each answer.
     """
 
+    applies_masks = True
+
     def __init__(self, truth, noise=False, wait=0.0, batch_size=1, device=None, **arguments):
         sampling, unknown = split_sampling(arguments)
         super().__init__(

@@ -153,6 +153,11 @@ def temporal_settings(config: Mapping) -> dict:
             "data.temporal has masking and shuffle_consistency; give one of them: of a masked "
             "video in another order, what is hidden would tell where the answer lies"
         )
+    if settings["search"] is not None and settings["masking"] is not None:
+        raise ValueError(
+            "data.temporal has masking and search; give one of them: a search would bring the "
+            "frames that the mask hides"
+        )
     if settings["on_bad_video"] not in ON_BAD_VIDEO:
         raise ValueError(
             f"data.temporal.on_bad_video is {settings['on_bad_video']!r}; allowed: {ON_BAD_VIDEO}"

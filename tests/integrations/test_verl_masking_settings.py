@@ -118,6 +118,11 @@ def test_masks_and_reordered_frames_exclude_each_other():
     assert temporal_settings({"temporal": {"masking": {}}})["masking"] == {}
 
 
+def test_a_search_would_bring_what_a_mask_hides():
+    with pytest.raises(ValueError, match="has masking and search; give one of them"):
+        temporal_settings({"temporal": {"masking": {}, "search": {}}})
+
+
 def test_settings_go_into_video_entries_only():
     messages = [
         {"role": "user", "content": "text"},

@@ -118,7 +118,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=float, default=0.225, help="share of its steps for others")
     parser.add_argument("--every", type=int, default=5, help="steps between validations")
     parser.add_argument("--cold-start", type=int, default=300, help="its batches")
-    parser.add_argument("--curator", type=int, default=2600, help="batches of its training")
+    parser.add_argument("--curator", type=int, default=1900, help="batches of its training")
     parser.add_argument("--curator-from", type=Path, help="a curator trained before, of any seed")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["plain", "pipeline"])

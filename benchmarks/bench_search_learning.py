@@ -20,6 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,17 +96,14 @@ class Chain:
         self._step("model", lambda: search_model.build(settings))
         self._step("cold_start", lambda: search_cold_start.run(settings))
         self._step("best_uniform", lambda: search_evaluate.best_uniform(settings))
-        for way in search_evaluate.WAYS:
-            self._step(
-                f"before_{way}",
-                lambda w=way: evaluate("before", lambda: settings.cold_start_dir, w),
-            )
         self._step("train", lambda: str(search_train.run(settings, logs / "train.log")))
-        for way in search_evaluate.WAYS:
-            self._step(
-                f"after_{way}",
-                lambda w=way: evaluate("after", lambda: search_train.checkpoint(settings), w),
-            )
+        models = {
+            "after": lambda: search_train.checkpoint(settings),
+            "before": lambda: settings.cold_start_dir,
+        }
+        for when, model in models.items():
+            for way in search_evaluate.WAYS:
+                self._step(f"{when}_{way}", partial(evaluate, when, model, way))
         return self._result()
 
     def _step(self, name: str, work: Callable[[], Any]) -> None:
@@ -141,9 +139,10 @@ class Chain:
 def table(results: list[dict[str, Any]]) -> str:
     """One line per seed, in Markdown."""
     lines = [
-        "| seed | search before | uniform before | search after | uniform after | search - uniform "
-        "| perfect reader of the uniform frames | event found before | after | minutes |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| seed | steps | search before | uniform before | search after | uniform after "
+        "| search - uniform | perfect reader of the uniform frames "
+        "| event found before | after | minutes |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results:
         acc, searches = result["accuracy"], result["searches"]
@@ -155,7 +154,13 @@ def table(results: list[dict[str, Any]]) -> str:
             searches["after"]["found"],
         ]
         minutes = sum(result["seconds"].values()) / 60
-        cells = [str(result["seed"]), *(f"{value:.3f}" for value in values), f"{minutes:.0f}"]
+        steps = len(result["curves"]["accuracy"])
+        cells = [
+            str(result["seed"]),
+            str(steps),
+            *(f"{value:.3f}" for value in values),
+            f"{minutes:.0f}",
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

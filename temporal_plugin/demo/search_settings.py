@@ -78,7 +78,7 @@ class SearchGrpoSettings:
         overrides: further hydra overrides for `verl.trainer.main_ppo`.
     """
 
-    steps: int = 40
+    steps: int = 25
     prompts_per_step: int = 16
     rollouts_per_prompt: int = 8
     learning_rate: float = 3e-4

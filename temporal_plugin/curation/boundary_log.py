@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from temporal_plugin.answers import REFUSAL
+from temporal_plugin.curation import id_rows
 from temporal_plugin.curation.boundary_reflection import ReflectionSettings, reflect
 from temporal_plugin.curation.boundary_rows import Reflection
 
@@ -67,19 +67,9 @@ def from_log(
             answers than `settings.agree` asks for.
     """
     settings = settings or ReflectionSettings()
-    seen: dict[str, str] = {}
-    found = Reflected()
-    for row in rows:
-        content = json.dumps([row.get(name) for name in _CONTENT])
-        if row["id"] in seen:
-            if seen[row["id"]] != content:
-                raise ValueError(
-                    f"{row['id']!r} was answered twice, differently: give the logs of one run "
-                    "only, each shard once"
-                )
-            found.copies += 1
-            continue
-        seen[row["id"]] = content
+    unique, copies = id_rows.each_once(rows, lambda row: [row.get(name) for name in _CONTENT])
+    found = Reflected(copies=copies)
+    for row in unique:
         _take(found, row, settings)
     found.rows.sort(key=lambda item: item.id)
     for ids in (found.nothing_outside, found.failed, found.unparsable, found.short):

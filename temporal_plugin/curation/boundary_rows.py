@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from temporal_plugin.annotations.strict_json import loads, read_lines
+from temporal_plugin.curation import id_rows
 from temporal_plugin.spans import Span
 
 
@@ -98,29 +97,10 @@ class Reflection:
 
 
 def write(path: str | Path, rows: Iterable[Reflection]) -> int:
-    """Writes a JSONL, sorted by id: equal rows give equal bytes. Returns their number."""
-    ordered = sorted(rows, key=lambda item: item.id)
-    lines = [json.dumps(row.to_dict(), ensure_ascii=False) + "\n" for row in ordered]
-    Path(path).write_text("".join(lines), encoding="utf-8")
-    return len(ordered)
+    """See `id_rows.write`."""
+    return id_rows.write(path, rows)
 
 
 def read(path: str | Path) -> dict[str, Reflection]:
-    """The rows of such a JSONL by id.
-
-    Raises:
-        AnnotationError: the file is missing, empty or not JSON.
-        ValueError: a row is malformed (names the line), or an id is there twice.
-    """
-    found: dict[str, Reflection] = {}
-    for number, line in read_lines(Path(path)):
-        where = f"{path}:{number}"
-        value = loads(line, where)
-        try:
-            row = Reflection.from_dict(value)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{where}: {error}") from error
-        if row.id in found:
-            raise ValueError(f"{where}: {row.id!r} is there twice; keep one of the rows")
-        found[row.id] = row
-    return found
+    """See `id_rows.read`."""
+    return id_rows.read(path, Reflection.from_dict)

@@ -7,7 +7,6 @@ JSONL that the selections, the curriculum and other programs read:
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from temporal_plugin import spans
-from temporal_plugin.annotations.strict_json import loads, read_lines
+from temporal_plugin.curation import id_rows
 from temporal_plugin.spans import Span
 
 LEVELS = ("easy", "medium", "hard")
@@ -167,55 +166,33 @@ def from_log(rows: Iterable[Mapping[str, Any]]) -> Measured:
     Raises:
         ValueError: an id twice with different answers, or a row without a true span.
     """
-    seen: dict[str, tuple] = {}
-    found = Measured()
-    for row in rows:
-        failed = bool(row.get("request_failed"))
-        answers = row.get("predictions")
-        answers = [row["prediction"]] if answers is None else answers
-        content = (failed, json.dumps([answers, row["truth"], row.get("responses")]))
-        if row["id"] in seen:
-            if seen[row["id"]] != content:
-                raise ValueError(
-                    f"{row['id']!r} was answered twice, differently: give the logs of one run "
-                    "only, each shard once"
-                )
-            found.copies += 1
-            continue
-        seen[row["id"]] = content
-        if failed:
+
+    def content(row: Mapping[str, Any]) -> list:
+        return [bool(row.get("request_failed")), _answers(row), row["truth"], row.get("responses")]
+
+    unique, copies = id_rows.each_once(rows, content)
+    found = Measured(copies=copies)
+    for row in unique:
+        if row.get("request_failed"):
             found.failed.append(row["id"])
         else:
             source = str(row.get("source") or "")
-            found.rows.append(measure(row["id"], answers, row["truth"], source))
+            found.rows.append(measure(row["id"], _answers(row), row["truth"], source))
     found.rows.sort(key=lambda item: item.id)
     found.failed.sort()
     return found
 
 
+def _answers(row: Mapping[str, Any]) -> list:
+    answers = row.get("predictions")
+    return [row["prediction"]] if answers is None else answers
+
+
 def write(path: str | Path, rows: Iterable[Difficulty]) -> int:
-    """Writes a JSONL, sorted by id: equal rows give equal bytes. Returns their number."""
-    ordered = sorted(rows, key=lambda item: item.id)
-    lines = [json.dumps(row.to_dict(), ensure_ascii=False) + "\n" for row in ordered]
-    Path(path).write_text("".join(lines), encoding="utf-8")
-    return len(ordered)
+    """See `id_rows.write`."""
+    return id_rows.write(path, rows)
 
 
 def read(path: str | Path) -> dict[str, Difficulty]:
-    """The rows of such a JSONL by id.
-
-    Raises:
-        AnnotationError: the file is missing, empty or not JSON.
-        ValueError: a row is malformed (names the line), or an id is there twice.
-    """
-    found: dict[str, Difficulty] = {}
-    for number, line in read_lines(Path(path)):
-        where = f"{path}:{number}"
-        try:
-            row = Difficulty.from_dict(loads(line, where))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{where}: {error}") from error
-        if row.id in found:
-            raise ValueError(f"{where}: {row.id!r} is there twice; keep one of the rows")
-        found[row.id] = row
-    return found
+    """See `id_rows.read`."""
+    return id_rows.read(path, Difficulty.from_dict)

@@ -8,12 +8,12 @@ most: nothing can be learned. The rows come from the sample logs of lmms-eval ru
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from temporal_plugin.curation import id_rows
 from temporal_plugin.curation.selection import Selection
 
 MAX_FRAMES = 64
@@ -89,30 +89,24 @@ def from_log(rows: Iterable[Mapping[str, Any]]) -> Asked:
     Raises:
         ValueError: an id twice with different answers, or a row without `tries`.
     """
-    found, seen = Asked(), {}
-    for row in rows:
-        tries = row.get("tries")
-        if not isinstance(tries, list):
-            raise ValueError(
-                f"{row.get('id')!r} has no tries: give the logs of curate_uniform or curate_search"
-            )
-        failed = bool(row.get("request_failed"))
-        content = json.dumps([failed, tries, row.get("responses"), row.get("response")])
-        if row["id"] in seen:
-            if seen[row["id"]] != content:
-                raise ValueError(
-                    f"{row['id']!r} was answered twice, differently: give the logs of one run "
-                    "only, each shard once"
-                )
-            found.copies += 1
-            continue
-        seen[row["id"]] = content
-        if failed:
+    unique, copies = id_rows.each_once(rows, _content)
+    found = Asked(copies=copies)
+    for row in unique:
+        if row.get("request_failed"):
             found.failed.append(row["id"])
         else:
-            found.rows[row["id"]] = _tries(row["id"], tries)
+            found.rows[row["id"]] = _tries(row["id"], row["tries"])
     found.failed.sort()
     return found
+
+
+def _content(row: Mapping[str, Any]) -> list:
+    if not isinstance(row.get("tries"), list):
+        raise ValueError(
+            f"{row.get('id')!r} has no tries: give the logs of curate_uniform or curate_search"
+        )
+    failed = bool(row.get("request_failed"))
+    return [failed, row["tries"], row.get("responses"), row.get("response")]
 
 
 def _tries(id: str, tries: Sequence[Any]) -> Tries:

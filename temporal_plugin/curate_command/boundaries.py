@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from temporal_plugin.command_errors import errors
-from temporal_plugin.curate_command.output import AsJson, MaxListed, named, show
+from temporal_plugin.curate_command.output import (
+    AsJson,
+    Asked,
+    MaxListed,
+    Results,
+    RowsOut,
+    Task,
+    named,
+    show,
+)
 
 if TYPE_CHECKING:
     from temporal_plugin.annotations import Sample
@@ -29,15 +38,9 @@ PLANT_EXAMPLE = """Example: temporal-plugin curate plant qvhighlights.yaml --out
 
 
 def reflect(
-    results: Annotated[
-        list[Path],
-        typer.Argument(help="Folders or sample logs of lmms-eval, of all shards of one run."),
-    ],
-    out: Annotated[Path, typer.Option(help="The JSONL to write, a line per sample.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(help="The samples that were asked: adds their sources, names missing ones."),
-    ] = None,
+    results: Results,
+    out: RowsOut,
+    data: Asked = None,
     agree: Annotated[
         int | None, typer.Option(help="Answers that must name a moment for it to count [2].")
     ] = None,
@@ -55,9 +58,7 @@ def reflect(
         Path | None,
         typer.Option(help="JSONL with id and planted: measures how right the flag is."),
     ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="Which task's logs; needed where there are several.")
-    ] = None,
+    task: Task = None,
     as_json: AsJson = False,
     max_listed: MaxListed = 5,
 ) -> None:

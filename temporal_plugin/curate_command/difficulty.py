@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from temporal_plugin.command_errors import errors
-from temporal_plugin.curate_command.output import AsJson, MaxListed, histogram, named, show
+from temporal_plugin.curate_command.output import (
+    AsJson,
+    Asked,
+    MaxListed,
+    Results,
+    RowsOut,
+    Task,
+    histogram,
+    named,
+    show,
+)
 
 if TYPE_CHECKING:
     from temporal_plugin.annotations import Sample
@@ -28,18 +35,10 @@ after
 
 
 def measure(
-    results: Annotated[
-        list[Path],
-        typer.Argument(help="Folders or sample logs of lmms-eval, of all shards of one run."),
-    ],
-    out: Annotated[Path, typer.Option(help="The JSONL to write, a line per sample.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(help="The samples that were asked: adds their sources, names missing ones."),
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="Which task's logs; needed where there are several.")
-    ] = None,
+    results: Results,
+    out: RowsOut,
+    data: Asked = None,
+    task: Task = None,
     as_json: AsJson = False,
     max_listed: MaxListed = 5,
 ) -> None:

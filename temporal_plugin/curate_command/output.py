@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,19 @@ BINS = 10
 BAR = 30  # characters of the longest bar
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 MaxListed = Annotated[int, typer.Option(min=0, help="Name at most so many ids of a kind.")]
+
+Results = Annotated[
+    list[Path],
+    typer.Argument(help="Folders or sample logs of lmms-eval, of all shards of one run."),
+]
+RowsOut = Annotated[Path, typer.Option(help="The JSONL to write, a line per sample.")]
+Asked = Annotated[
+    Path | None,
+    typer.Option(help="The samples that were asked: adds their sources, names missing ones."),
+]
+Task = Annotated[
+    str | None, typer.Option(help="Which task's logs; needed where there are several.")
+]
 
 
 def named(ids: Sequence[str], most: int) -> dict[str, Any]:
